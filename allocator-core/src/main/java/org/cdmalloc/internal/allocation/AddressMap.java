@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.cdmalloc.internal.address.RegionAddresses;
+
+/**
+ * Which zone an address belongs to. Immutable; a change makes a new map.
+ */
+final class AddressMap {
+  /** Without zones. */
+  static final AddressMap EMPTY = new AddressMap(List.of());
+
+  /** A run of addresses of one zone. */
+  record Extent(long start, long end, long offset, BackedZone zone) {
+    long offsetOf(long address) {
+      return offset + (address - start);
+    }
+  }
+
+  private final Extent[] extents;
+
+  private AddressMap(List<Extent> extents) {
+    this.extents = extents.toArray(new Extent[0]);
+  }
+
+  /** Returns this map with the addresses of one more zone. */
+  AddressMap with(BackedZone zone) {
+    List<Extent> all = new ArrayList<>(List.of(extents));
+    RegionAddresses addresses = zone.addresses();
+    if (addresses.isContiguous()) {
+      int last = addresses.pieces() - 1;
+      long start = addresses.address(0);
+      long bytes = addresses.pieceOffset(last) + addresses.pieceBytes(last);
+      all.add(new Extent(start, start + bytes, 0, zone));
+    } else {
+      for (int piece = 0; piece < addresses.pieces(); piece++) {
+        long offset = addresses.pieceOffset(piece);
+        long start = addresses.address(offset);
+        all.add(new Extent(start, start + addresses.pieceBytes(piece), offset, zone));
+      }
+    }
+    all.sort(Comparator.comparingLong(Extent::start));
+    return new AddressMap(all);
+  }
+
+  /** Returns the extent that holds an address, or null. */
+  Extent find(long address) {
+    int low = 0;
+    int high = extents.length - 1;
+    while (low <= high) {
+      int middle = (low + high) >>> 1;
+      Extent extent = extents[middle];
+      if (address < extent.start) {
+        high = middle - 1;
+      } else if (address >= extent.end) {
+        low = middle + 1;
+      } else {
+        return extent;
+      }
+    }
+    return null;
+  }
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
+import org.cdmalloc.topology.NodeMask;
+
+/**
+ * How much of each node an allocator may use, unless it is told: a quarter of each system node, all
+ * together no more than half of what the process may use beyond the Java heap, and all of a device
+ * node. A capacity is a promise about this allocator, not about the node, which others use too.
+ */
+public final class Capacities {
+  /** The least that all system nodes give together: below it an allocator is of little use. */
+  private static final long SYSTEM_LEAST_BYTES = 64L << 20;
+
+  private Capacities() {}
+
+  /**
+   * Works out the capacities of all nodes with memory.
+   *
+   * @param machine the machine, arenas included
+   * @param system its system nodes with memory
+   * @param chosen what the user chose, by node
+   * @param source asked for the OS page size and the process's limit
+   * @return bytes by node, whole OS pages
+   * @throws IllegalArgumentException if a chosen capacity is for no node with memory, or larger than
+   *     the node
+   */
+  public static Map<Integer, Long> of(
+      Machine machine, NodeMask system, Map<Integer, Long> chosen, MemorySource source) {
+    chosen.forEach((node, bytes) -> requireFits(machine, node, bytes));
+    long systemBytes = 0;
+    for (Node node : machine.nodes()) {
+      systemBytes += system.contains(node.id()) ? node.bytes() : 0;
+    }
+    long spare = (source.limitBytes() - Runtime.getRuntime().maxMemory()) / 2;
+    long together = Math.min(systemBytes / 4, Math.max(spare, SYSTEM_LEAST_BYTES));
+    together = Math.min(systemBytes, Math.max(together, SYSTEM_LEAST_BYTES));
+    Map<Integer, Long> capacities = new HashMap<>();
+    for (Node node : machine.nodes()) {
+      if (node.hasMemory()) {
+        long share =
+            system.contains(node.id())
+                ? (long) ((double) node.bytes() / systemBytes * together)
+                : node.bytes();
+        long bytes = chosen.getOrDefault(node.id(), share);
+        long osPage = source.osPageBytes();
+        capacities.put(node.id(), Math.max(osPage, bytes / osPage * osPage));
+      }
+    }
+    return capacities;
+  }
+
+  private static void requireFits(Machine machine, int node, long bytes) {
+    long most = machine.online().contains(node) ? machine.node(node).bytes() : 0;
+    if (bytes > most) {
+      throw new IllegalArgumentException(
+          "capacity does not fit the node: node="
+              + node
+              + ", bytes="
+              + bytes
+              + ", node_bytes="
+              + most
+              + ", with_memory="
+              + machine.withMemory());
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.spi;
+
+import java.nio.ByteBuffer;
+import org.cdmalloc.topology.Machine;
+
+/**
+ * All that a platform can do for the allocator: reserve address space on a node, back it with that
+ * node's memory, give the memory back, and tell where pages are.
+ *
+ * <p><b>Ranges.</b> Offsets and sizes are in bytes, whole multiples of {@link #osPageBytes()}, and lie
+ * in the region. Whatever breaks this rule is an {@link IllegalArgumentException} and changes nothing.
+ * Ranges of concurrent calls on one region do not overlap; the allocator sees to it.
+ *
+ * <p><b>Threads.</b> Every method may be called by any number of threads at once.
+ *
+ * <p><b>Failures.</b> A node or a limit that is full is a value, {@link CommitResult}: expected, and
+ * nothing of the range is then committed. A call of the platform that fails in a way which the method
+ * does not name is an unchecked exception with the function's name, its error and its arguments; what
+ * the failing method had taken so far has then been given back. After {@link #release} a region may
+ * not be used again: {@link IllegalStateException}.
+ *
+ * <p><b>What is never done.</b> No method touches memory that was not committed, and none writes to
+ * memory that was, except {@link #commit} to pages that are not yet there.
+ */
+public interface MemorySource {
+  /** The bytes between the starts of two root buffers of a region: 1 GiB. */
+  long ROOT_BYTES = 1L << 30;
+
+  /**
+   * Names the source.
+   *
+   * @return a word: {@code linux}, {@code emulated}
+   */
+  String name();
+
+  /**
+   * Tells whether placement is the work of a kernel. Figures about an emulated machine's placement
+   * are no measurements, and reports say so.
+   *
+   * @return true if pages really lie where {@link #residency} says
+   */
+  boolean isReal();
+
+  /**
+   * Returns the machine whose memory this is.
+   *
+   * @return its online nodes as they were when the source was opened
+   */
+  Machine machine();
+
+  /**
+   * Returns the size of the pages in which the platform thinks.
+   *
+   * @return a power of two, in bytes: 4, 16 or 64 KiB
+   */
+  int osPageBytes();
+
+  /**
+   * Returns the most memory that this process may use: the host's, or less where a control group says
+   * so.
+   *
+   * @return bytes, positive
+   */
+  long limitBytes();
+
+  /**
+   * Tells which node's CPU runs the calling thread. A hint: the thread may move at any time.
+   *
+   * @return a node of {@link #machine()}
+   */
+  int currentNode();
+
+  /**
+   * Returns the memory of a node that nothing uses at this moment, by the platform's own account.
+   *
+   * @param node a node of {@link #machine()}
+   * @return bytes, not negative; 0 for a node without memory
+   * @throws IllegalArgumentException if the machine has no such node
+   */
+  long freeBytes(int node);
+
+  /**
+   * Reserves address space whose memory shall come from a node. No memory is used yet.
+   *
+   * @param node a node of {@link #machine()} with memory
+   * @param bytes how much, positive, a whole multiple of {@link #osPageBytes()}
+   * @return the region; {@link Region#isBound()} is false if the platform refuses to bind, and {@link
+   *     #diagnosis()} then says why
+   * @throws IllegalArgumentException if there is no such node, it has no memory, or the size is not
+   *     as said
+   */
+  Region reserve(int node, long bytes);
+
+  /**
+   * Backs a range with memory of the region's node, zeroed. Either all of the range is then resident
+   * on that node, or nothing is, and the result says what was full. Never ends in a kill by the
+   * kernel where a check with a margin could have told. Committing what is committed keeps its
+   * content.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region
+   * @param bytes the range's length, positive
+   * @return {@link CommitResult#COMMITTED}, or what was full
+   */
+  CommitResult commit(Region region, long offset, long bytes);
+
+  /**
+   * Gives the memory of a range back. The range reads as zeros afterwards and holds nothing until it
+   * is committed again; a stray access to it is harmless.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region
+   * @param bytes the range's length, positive
+   * @return the bytes that the platform really took back: 0 where a source can only zero
+   */
+  long purge(Region region, long offset, long bytes);
+
+  /**
+   * Gives up a region: all its memory at once, its address space as soon as no buffer that views it
+   * can be reached any more, so that a stale buffer reads zeros and never faults.
+   *
+   * @param region a region of this source, not released before
+   */
+  void release(Region region);
+
+  /**
+   * Returns a buffer over a range that may be larger than the region's own root buffers can show.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region, in bytes; any
+   * @param bytes the range's length, 0 … 2<sup>31</sup> − 1; any
+   * @return a direct, big-endian buffer of exactly that capacity, which keeps the region mapped
+   * @throws IllegalArgumentException if the range is not in the region, or crosses more root buffers
+   *     than one buffer can show; the message names the largest block that the source can view
+   */
+  ByteBuffer view(Region region, long offset, int bytes);
+
+  /**
+   * Returns the address of a direct buffer's index 0, for a JVM that will not tell the core itself.
+   *
+   * @param buffer a direct buffer
+   * @return its address
+   * @throws UnsupportedOperationException if the source cannot know it
+   */
+  long addressOf(ByteBuffer buffer);
+
+  /**
+   * Asks where the pages of a range lie. Never brings a page in.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region
+   * @param bytes the range's length, positive
+   * @return one entry per OS page: a node, or a negative value of {@link Residency}
+   */
+  Residency residency(Region region, long offset, long bytes);
+
+  /**
+   * Says in words what this source can and cannot do here: whether binding works, and if not, what
+   * blocks it and what lifts it.
+   *
+   * @return the same value each time
+   */
+  Diagnosis diagnosis();
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.spi;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import org.cdmalloc.topology.NodeMask;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.function.Executable;
+
+/**
+ * A source under test, what a test has to know of its platform, and the regions that a test
+ * reserves: they are released after it.
+ */
+public abstract class MemorySourceFixture {
+  /** The size of a huge page where OS pages have 4 KiB; a whole multiple of every OS page. */
+  protected static final long CHUNK_BYTES = 2L << 20;
+
+  static final int THREADS = 4;
+
+  private final List<Region> live = new ArrayList<>();
+
+  /** The source under test; what {@link #open} returned for this test. */
+  MemorySource source;
+
+  /**
+   * Opens the source under test; called once for each test.
+   *
+   * @return a source without regions; its machine has no node 1023
+   */
+  protected abstract MemorySource open();
+
+  /**
+   * Names the nodes on which regions are reserved and committed.
+   *
+   * @param source the source under test
+   * @return nodes with memory, at least one; all that have memory unless overridden
+   */
+  protected NodeMask nodesUnderTest(MemorySource source) {
+    return source.machine().withMemory();
+  }
+
+  /**
+   * Says by how much {@link MemorySource#freeBytes} may be wrong, because others use the node too
+   * or the platform counts in batches. A test commits four times as much.
+   *
+   * @return bytes; 0, which is exact, unless overridden
+   */
+  protected long freeBytesTolerance() {
+    return 0;
+  }
+
+  /**
+   * Gives a size that can be reserved on a node, and that its memory cannot hold for certain.
+   *
+   * @param source the source under test
+   * @param node a node under test
+   * @return a whole multiple of the OS page; nothing where trying would endanger the host, and the
+   *     test is then skipped
+   */
+  protected OptionalLong bytesBeyondNode(MemorySource source, int node) {
+    return OptionalLong.empty();
+  }
+
+  /**
+   * Says whether one buffer can show a range on both sides of a multiple of {@link
+   * MemorySource#ROOT_BYTES}.
+   *
+   * @return true unless overridden
+   */
+  protected boolean viewsCrossRoots() {
+    return true;
+  }
+
+  /**
+   * Reserves a region on the first node under test; it is released after the test.
+   *
+   * @param bytes its size
+   * @return the region
+   */
+  protected final Region reserve(long bytes) {
+    return reserve(firstNode(), bytes);
+  }
+
+  /**
+   * Reserves a region; it is released after the test.
+   *
+   * @param node its node
+   * @param bytes its size
+   * @return the region
+   */
+  protected final Region reserve(int node, long bytes) {
+    Region region = source.reserve(node, bytes);
+    live.add(region);
+    return region;
+  }
+
+  /**
+   * Releases a region before the test ends.
+   *
+   * @param region what {@link #reserve} returned
+   */
+  protected final void release(Region region) {
+    live.remove(region);
+    source.release(region);
+  }
+
+  @BeforeEach
+  final void openSource() {
+    source = open();
+  }
+
+  @AfterEach
+  final void releaseRegions() {
+    live.forEach(source::release);
+  }
+
+  final int firstNode() {
+    return nodesUnderTest(source).first();
+  }
+
+  final void commit(Region region, long offset, long bytes) {
+    CommitResult result = source.commit(region, offset, bytes);
+    assertTrue(result.isCommitted(), () -> "node=" + region.node() + ", result=" + result);
+  }
+
+  final ByteBuffer view(Region region, long offset, int bytes) {
+    return source.view(region, offset, bytes);
+  }
+
+  /** Asserts that pages are on the region's node, or there at all where nobody could bind them. */
+  final void assertResident(Region region, long offset, long bytes) {
+    Residency residency = source.residency(region, offset, bytes);
+    assertTrue(
+        region.isBound()
+            ? residency.isAllOn(region.node())
+            : !residency.pagesByNode().containsKey(Residency.NOT_PRESENT),
+        residency::toString);
+  }
+
+  /** Asserts that no page is there, as far as the platform tells. */
+  final void assertAbsent(Region region, long offset, long bytes) {
+    Residency residency = source.residency(region, offset, bytes);
+    assertTrue(
+        region.isBound()
+            ? residency.isAllOn(Residency.NOT_PRESENT)
+            : residency.pagesByNode().keySet().stream().allMatch(node -> node < 0),
+        residency::toString);
+  }
+
+  final void assertFree(long expectedBytes, int node) {
+    long freeBytes = source.freeBytes(node);
+    assertTrue(
+        Math.abs(freeBytes - expectedBytes) <= freeBytesTolerance(),
+        () -> "node=" + node + ", free=" + freeBytes + ", expected=" + expectedBytes);
+  }
+
+  /** Runs a task in {@link #THREADS} threads at once and returns what they returned. */
+  final <T> List<T> inThreads(IntFunction<T> task) throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(THREADS);
+    try {
+      List<Callable<T>> tasks = new ArrayList<>();
+      IntStream.range(0, THREADS).forEach(thread -> tasks.add(() -> task.apply(thread)));
+      List<T> results = new ArrayList<>();
+      for (Future<T> result : threads.invokeAll(tasks)) {
+        results.add(result.get());
+      }
+      return results;
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  static String assertIllegal(Executable call) {
+    return assertThrows(IllegalArgumentException.class, call).getMessage();
+  }
+
+  static void assertStale(Executable call) {
+    assertThrows(IllegalStateException.class, call);
+  }
+
+  static void fill(ByteBuffer range, int value) {
+    range.put(0, filled(range.capacity(), value));
+  }
+
+  static void assertFilled(ByteBuffer range, int value) {
+    ByteBuffer expected = ByteBuffer.wrap(filled(range.capacity(), value));
+    assertEquals(-1, range.mismatch(expected), "first byte that is not " + value);
+  }
+
+  static void assertZeros(ByteBuffer range) {
+    assertFilled(range, 0);
+  }
+
+  static long roundUpToChunk(long bytes) {
+    return (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
+  }
+
+  private static byte[] filled(int bytes, int value) {
+    byte[] array = new byte[bytes];
+    Arrays.fill(array, (byte) value);
+    return array;
+  }
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.benchmarks;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The jar as a user starts it: exit codes, the two streams, no warning from the JVM. */
+class CommandLineIT {
+  private static final Path JAR = Path.of("target", "cdmalloc.jar");
+
+  @TempDir Path directory;
+
+  @Test
+  void helpIsOutputAndNothingElse() throws Exception {
+    Run run = run("zonelists", "--help");
+
+    assertEquals("", run.err);
+    assertEquals(0, run.exitCode);
+    assertTrue(run.out.startsWith("Usage: cdmalloc zonelists"), run.out);
+    assertTrue(!run.out.contains("\u001b"), run.out);
+  }
+
+  @Test
+  void theVersionIsThatOfTheManifest() throws Exception {
+    Run run = run("--version");
+
+    assertEquals("", run.err);
+    assertTrue(run.out.matches("cdmalloc \\d+\\.\\d+\\.\\d+\\S*\\R"), run.out);
+  }
+
+  @Test
+  void zonelistsOfACapturedMachine() throws Exception {
+    Run run =
+        run(
+            "zonelists",
+            "--numactl",
+            CommandRun.captured("two-sockets-three-devices.txt"),
+            "--spill=ram",
+            "--format=json");
+
+    assertEquals("", run.err);
+    assertEquals(0, run.exitCode);
+    assertTrue(run.out.contains("\"fallback\":[3,1,0]"), run.out);
+  }
+
+  @Test
+  void wrongInputIsOneLineAndExitCodeTwo() throws Exception {
+    assertRefused(run("topologie"));
+    assertRefused(run("zonelists", "--device", "x"));
+    assertRefused(run("topology", "--numactl", CommandRun.captured("no-numa.txt")));
+  }
+
+  private static void assertRefused(Run run) {
+    assertEquals("", run.out);
+    assertEquals(1, run.err.lines().count(), run.err);
+    assertTrue(run.err.startsWith("cdmalloc"), run.err);
+    assertEquals(2, run.exitCode);
+  }
+
+  private Run run(String... arguments) throws IOException, InterruptedException {
+    assertTrue(Files.exists(JAR), () -> "no jar: file=" + JAR.toAbsolutePath() + "; run package");
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("-jar");
+    command.add(JAR.toAbsolutePath().toString());
+    command.addAll(List.of(arguments));
+    Path out = Files.createTempFile(directory, "out", ".txt");
+    Path err = Files.createTempFile(directory, "err", ".txt");
+    Process process =
+        new ProcessBuilder(command)
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile())
+            .start();
+    if (!process.waitFor(60, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+      throw new AssertionError("does not end: " + command);
+    }
+    return new Run(
+        process.exitValue(),
+        Files.readString(out, StandardCharsets.UTF_8),
+        Files.readString(err, StandardCharsets.UTF_8));
+  }
+
+  private record Run(int exitCode, String out, String err) {}
+}

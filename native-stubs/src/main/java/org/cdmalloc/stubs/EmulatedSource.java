@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.stubs;
+
+import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.IntSupplier;
+import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
+
+/**
+ * An emulated machine: a {@link MemorySource} for any {@link Machine} on any host, in plain Java.
+ * Each node's memory is an account; {@link #residency} tells what was booked, and no page lies on
+ * any particular node. Safe for use by any number of threads; no method allocates in proportion to
+ * a region except {@link #residency}, an entry a page, and commit, a bit a page.
+ *
+ * <ul>
+ *   <li>Memory comes from sparse temporary files without a name, in {@code java.io.tmpdir}, mapped
+ *       in pieces of 1 GiB: the largest block that {@link #view} can show. Untouched memory costs
+ *       address space only, and neither the Java heap nor {@code -XX:MaxDirectMemorySize} bounds
+ *       it. On tmpfs, written pages are memory; on a disk, the kernel may write them out.
+ *   <li>{@link #commit} answers {@link CommitResult.Outcome#NODE_FULL} when the node's account is
+ *       empty, and {@link CommitResult.Outcome#LIMIT_REACHED} when the directory has less room than
+ *       64 MiB beyond what is wanted. It reserves no blocks: other writers to the directory can
+ *       still fill it, and an access then fails with {@link InternalError}.
+ *   <li>{@link #purge} and {@link #release} zero what was committed, and return nothing to the
+ *       host; a file goes when the last buffer that views it is unreachable.
+ *   <li>{@link #currentNode} spreads threads over the nodes that have CPUs, by their number, and a
+ *       thread stays on its node: Java cannot tell the CPU.
+ * </ul>
+ */
+public final class EmulatedSource implements MemorySource {
+  /** The name of this source and of its provider. */
+  static final String NAME = "emulated";
+
+  private static final List<Integer> OS_PAGE_BYTES = List.of(4 << 10, 16 << 10, 64 << 10);
+
+  private final Machine machine;
+  private final int osPageBytes;
+  private final IntSupplier currentNode;
+  private final BackingFiles files;
+  private final Map<Integer, NodeAccount> accounts;
+
+  EmulatedSource(Machine machine, int osPageBytes, IntSupplier currentNode, BackingFiles files) {
+    this.machine = Objects.requireNonNull(machine, "machine");
+    this.currentNode = Objects.requireNonNull(currentNode, "currentNode");
+    if (!OS_PAGE_BYTES.contains(osPageBytes)) {
+      throw new IllegalArgumentException(
+          "no such page size: osPageBytes=" + osPageBytes + ", sizes=" + OS_PAGE_BYTES);
+    }
+    if (machine.withMemory().isEmpty()) {
+      throw new IllegalArgumentException("machine has no memory: online=" + machine.online());
+    }
+    this.osPageBytes = osPageBytes;
+    this.files = files;
+    this.accounts = new LinkedHashMap<>();
+    machine.nodes().forEach(node -> accounts.put(node.id(), new NodeAccount(node)));
+  }
+
+  /**
+   * Emulates a machine with OS pages of 4 KiB.
+   *
+   * @param machine the machine; at least one node has memory
+   * @return a new source, all of whose memory is free
+   * @throws IllegalArgumentException if no node has memory
+   */
+  public static EmulatedSource of(Machine machine) {
+    return of(machine, OS_PAGE_BYTES.get(0));
+  }
+
+  /**
+   * Emulates a machine.
+   *
+   * @param machine the machine; at least one node has memory
+   * @param osPageBytes the size of its pages, in bytes: 4096, 16384 or 65536, whatever the host's
+   *     is
+   * @return a new source, all of whose memory is free
+   * @throws IllegalArgumentException if no node has memory, or there is no such page size
+   */
+  public static EmulatedSource of(Machine machine, int osPageBytes) {
+    return of(machine, osPageBytes, spreadByThread(machine));
+  }
+
+  /**
+   * Emulates a machine whose threads run where the caller says.
+   *
+   * @param machine the machine; at least one node has memory
+   * @param osPageBytes the size of its pages, in bytes: 4096, 16384 or 65536, whatever the host's
+   *     is
+   * @param currentNode asked by each {@link #currentNode()} on the calling thread; returns a node
+   *     of the machine
+   * @return a new source, all of whose memory is free
+   * @throws IllegalArgumentException if no node has memory, or there is no such page size
+   */
+  public static EmulatedSource of(Machine machine, int osPageBytes, IntSupplier currentNode) {
+    return new EmulatedSource(
+        machine, osPageBytes, currentNode, BackingFiles.inTemporaryDirectory());
+  }
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public boolean isReal() {
+    return false;
+  }
+
+  @Override
+  public Machine machine() {
+    return machine;
+  }
+
+  @Override
+  public int osPageBytes() {
+    return osPageBytes;
+  }
+
+  @Override
+  public long limitBytes() {
+    return machine.nodes().stream().mapToLong(Node::bytes).sum();
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalArgumentException if the supplier given to {@link #of(Machine, int,
+   *     IntSupplier)} names a node that the machine does not have
+   */
+  @Override
+  public int currentNode() {
+    return account(currentNode.getAsInt()).node().id();
+  }
+
+  @Override
+  public long freeBytes(int node) {
+    return account(node).freeBytes();
+  }
+
+  /**
+   * {@inheritDoc} It may be larger than the node: what is committed counts.
+   *
+   * @throws IllegalArgumentException also if it has more than 2<sup>31</sup> − 1 pages
+   * @throws java.io.UncheckedIOException if the file cannot be made, extended or mapped; the
+   *     message names the directory
+   */
+  @Override
+  public Region reserve(int node, long bytes) {
+    NodeAccount account = account(node);
+    if (!account.node().hasMemory()) {
+      throw new IllegalArgumentException(
+          "node has no memory: node=" + node + ", withMemory=" + machine.withMemory());
+    }
+    if (bytes <= 0 || bytes % osPageBytes != 0 || bytes / osPageBytes > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "not the size of a region: bytes="
+              + bytes
+              + ", osPageBytes="
+              + osPageBytes
+              + ", limit="
+              + (long) Integer.MAX_VALUE * osPageBytes);
+    }
+    return new EmulatedRegion(this, account, files, bytes, files.map(bytes));
+  }
+
+  @Override
+  public CommitResult commit(Region region, long offset, long bytes) {
+    EmulatedRegion emulated = requirePages(region, offset, bytes);
+    return emulated.commit(page(offset), page(offset + bytes));
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @return 0: the range is zeroed, and its node's account gets it back
+   */
+  @Override
+  public long purge(Region region, long offset, long bytes) {
+    EmulatedRegion emulated = requirePages(region, offset, bytes);
+    emulated.purge(page(offset), page(offset + bytes));
+    return 0;
+  }
+
+  @Override
+  public void release(Region region) {
+    requireOurs(region).release();
+  }
+
+  /** {@inheritDoc} It may show memory that is not committed: zeros. */
+  @Override
+  public ByteBuffer view(Region region, long offset, int bytes) {
+    EmulatedRegion emulated = requireOurs(region);
+    emulated.requireLive();
+    if (offset < 0 || bytes < 0 || offset > region.bytes() - bytes) {
+      throw outside(region, offset, bytes);
+    }
+    // An empty view at the end of the last root belongs to that root.
+    int root = (int) Math.min(offset / ROOT_BYTES, region.roots().size() - 1);
+    long index = offset - root * ROOT_BYTES;
+    if (index + bytes > region.roots().get(root).capacity()) {
+      throw new IllegalArgumentException(
+          "view crosses a boundary between mappings: offset="
+              + offset
+              + ", bytes="
+              + bytes
+              + "; the largest block of an emulated machine is 1 GiB, and begins and ends between"
+              + " two multiples of it");
+    }
+    return region.roots().get(root).slice((int) index, bytes);
+  }
+
+  /**
+   * Always fails: the core asks the JVM itself, and where that is refused, Java has no other way.
+   *
+   * @throws UnsupportedOperationException always
+   */
+  @Override
+  public long addressOf(ByteBuffer buffer) {
+    throw new UnsupportedOperationException(
+        "address of a buffer is not known to plain Java: source="
+            + NAME
+            + "; use a JVM that tells it (java.lang.foreign on 22 and later, sun.misc.Unsafe before)"
+            + " or a source with native code");
+  }
+
+  @Override
+  public Residency residency(Region region, long offset, long bytes) {
+    EmulatedRegion emulated = requirePages(region, offset, bytes);
+    return new Residency(osPageBytes, emulated.nodes(page(offset), page(offset + bytes)), NAME);
+  }
+
+  @Override
+  public Diagnosis diagnosis() {
+    return new Diagnosis(
+        true,
+        List.of(
+            NAME
+                + ": machine="
+                + machine.origin()
+                + ", nodes="
+                + machine.online()
+                + "; placement is this process's own bookkeeping, no kernel was asked, and nothing"
+                + " about it is a measurement"));
+  }
+
+  private static IntSupplier spreadByThread(Machine machine) {
+    int[] nodes = machine.withCpus().stream().toArray();
+    int first = machine.online().first();
+    return () ->
+        nodes.length == 0 ? first : nodes[(int) (Thread.currentThread().getId() % nodes.length)];
+  }
+
+  private NodeAccount account(int node) {
+    NodeAccount account = accounts.get(node);
+    if (account == null) {
+      throw new IllegalArgumentException(
+          "no such node: node=" + node + ", online=" + machine.online());
+    }
+    return account;
+  }
+
+  private int page(long offset) {
+    return (int) (offset / osPageBytes);
+  }
+
+  private EmulatedRegion requireOurs(Region region) {
+    Objects.requireNonNull(region, "region");
+    if (region instanceof EmulatedRegion emulated && emulated.isOf(this)) {
+      return emulated;
+    }
+    throw new IllegalArgumentException(
+        "region is of another source: node=" + region.node() + ", source=" + NAME);
+  }
+
+  private EmulatedRegion requirePages(Region region, long offset, long bytes) {
+    EmulatedRegion emulated = requireOurs(region);
+    if (offset < 0 || bytes <= 0 || bytes > region.bytes() || offset > region.bytes() - bytes) {
+      throw outside(region, offset, bytes);
+    }
+    if (offset % osPageBytes != 0 || bytes % osPageBytes != 0) {
+      throw new IllegalArgumentException(
+          "not whole OS pages: offset="
+              + offset
+              + ", bytes="
+              + bytes
+              + ", osPageBytes="
+              + osPageBytes);
+    }
+    return emulated;
+  }
+
+  private static IllegalArgumentException outside(Region region, long offset, long bytes) {
+    return new IllegalArgumentException(
+        "range is not in the region: offset="
+            + offset
+            + ", bytes="
+            + bytes
+            + ", regionBytes="
+            + region.bytes());
+  }
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import com.sun.jna.Memory;
+import com.sun.jna.Pointer;
+import org.cdmalloc.topology.NodeMask;
+
+/**
+ * The kernel's calls on address ranges, each with its checks: a failure that the caller does not name
+ * becomes an exception with function, errno and arguments. Stateless and safe for any thread.
+ *
+ * <p>Node masks are passed one word longer than {@link NodeMask#MAX_NODES} needs, with {@code maxnode
+ * = bits + 1}: the kernel drops the last bit it is told of (mm/mempolicy.c, {@code get_nodes}).
+ */
+final class Kernel {
+  static final int PROT_NONE = 0;
+  static final int PROT_READ_WRITE = 3;
+
+  /** Policies, flags and advice: include/uapi/linux/mempolicy.h and asm-generic/mman-common.h. */
+  static final int MPOL_PREFERRED = 1;
+
+  static final int MPOL_BIND = 2;
+  static final int MPOL_F_STATIC_NODES = 1 << 15;
+  static final int MPOL_MF_STRICT = 1;
+  static final int MADV_DONTNEED = 4;
+  static final int MADV_DONTFORK = 10;
+  static final int MADV_POPULATE_WRITE = 23;
+
+  private static final int MPOL_F_NODE = 1;
+  private static final int MPOL_F_ADDR = 2;
+  private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+  private static final int MASK_WORDS = NodeMask.MAX_NODES / Long.SIZE + 1;
+  private static final int SC_PAGESIZE = 30;
+
+  private final SystemCalls calls;
+
+  Kernel(SystemCalls calls) {
+    this.calls = calls;
+  }
+
+  /** Maps fresh memory; returns its address, or −errno. */
+  long map(long bytes, int protection) {
+    long address =
+        LibC.mmap(0, bytes, protection, MAP_PRIVATE_ANONYMOUS | calls.mapNoReserve(), -1, 0);
+    return address == -1 ? -Errno.last() : address;
+  }
+
+  /** Unmaps a range. */
+  void unmap(long address, long bytes) {
+    if (LibC.munmap(address, bytes) != 0) {
+      throw Errno.failed("munmap", Errno.last(), range(address, bytes));
+    }
+  }
+
+  /** Changes protection; returns 0 or errno. */
+  int protect(long address, long bytes, int protection) {
+    return LibC.mprotect(address, bytes, protection) == 0 ? 0 : Errno.last();
+  }
+
+  /** Gives advice; returns 0 or errno. */
+  int advise(long address, long bytes, int advice) {
+    return LibC.madvise(address, bytes, advice) == 0 ? 0 : Errno.last();
+  }
+
+  /** Gives advice that must be taken. */
+  void adviseOrThrow(long address, long bytes, int advice) {
+    int errno = advise(address, bytes, advice);
+    if (errno != 0) {
+      throw Errno.failed("madvise", errno, range(address, bytes) + ", advice=" + advice);
+    }
+  }
+
+  /** Sets the policy of a range; returns 0 or errno. */
+  int bind(long address, long bytes, int mode, int node, int flags) {
+    try (Memory mask = new Memory((long) MASK_WORDS * Long.BYTES)) {
+      mask.write(0, NodeMask.of(node).toWords(MASK_WORDS), 0, MASK_WORDS);
+      long result =
+          LibC.syscall(
+              calls.mbind(),
+              address,
+              bytes,
+              mode | MPOL_F_STATIC_NODES,
+              Pointer.nativeValue(mask),
+              NodeMask.MAX_NODES + 1L,
+              flags);
+      return result == 0 ? 0 : Errno.last();
+    }
+  }
+
+  /** Sets a policy that must be taken. */
+  void bindOrThrow(long address, long bytes, int mode, int node) {
+    int errno = bind(address, bytes, mode, node, 0);
+    if (errno != 0) {
+      throw Errno.failed(
+          "mbind", errno, range(address, bytes) + ", mode=" + mode + ", node=" + node);
+    }
+  }
+
+  /**
+   * Asks where pages lie without bringing any in: move_pages(2) without target nodes.
+   *
+   * @param address of the first page
+   * @param pageBytes the size of a page
+   * @param status receives a node or −errno per page
+   * @return 0 or errno
+   */
+  int queryPages(long address, int pageBytes, int[] status) {
+    int count = status.length;
+    try (Memory pages = new Memory((long) count * Long.BYTES);
+        Memory nodes = new Memory((long) count * Integer.BYTES)) {
+      for (int i = 0; i < count; i++) {
+        pages.setLong((long) i * Long.BYTES, address + (long) i * pageBytes);
+      }
+      long result =
+          LibC.syscall(
+              calls.movePages(),
+              0,
+              count,
+              Pointer.nativeValue(pages),
+              0,
+              Pointer.nativeValue(nodes),
+              0);
+      if (result < 0) {
+        return Errno.last();
+      }
+      nodes.read(0, status, 0, count);
+      return 0;
+    }
+  }
+
+  /** Asks where the page of an address lies; brings it in if it is not there. Node or −errno. */
+  int nodeOfPage(long address) {
+    try (Memory node = new Memory(Integer.BYTES)) {
+      node.setInt(0, -1);
+      long result =
+          LibC.syscall(
+              calls.getMempolicy(),
+              Pointer.nativeValue(node),
+              0,
+              0,
+              address,
+              MPOL_F_NODE | MPOL_F_ADDR,
+              0);
+      return result == 0 ? node.getInt(0) : -Errno.last();
+    }
+  }
+
+  /** Returns the CPU that runs the calling thread, or −1 if it is not told. */
+  int currentCpu() {
+    return LibC.sched_getcpu();
+  }
+
+  /** Returns the size of an OS page, in bytes. */
+  int pageBytes() {
+    return (int) LibC.sysconf(SC_PAGESIZE);
+  }
+
+  static String range(long address, long bytes) {
+    return "address=0x" + Long.toHexString(address) + ", bytes=" + bytes;
+  }
+}

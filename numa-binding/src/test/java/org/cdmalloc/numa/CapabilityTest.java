@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Optional;
+import org.cdmalloc.NativeCallException;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
+import org.junit.jupiter.api.Test;
+
+final class CapabilityTest {
+  @Test
+  void systemCallNumbersAreKnownForFiveArchitectures() {
+    for (String architecture : new String[] {"amd64", "aarch64", "riscv64", "ppc64le", "s390x"}) {
+      assertTrue(SystemCalls.of(architecture).isPresent(), architecture);
+    }
+    assertEquals(237, SystemCalls.of("amd64").orElseThrow().mbind());
+    assertFalse(SystemCalls.of("x86").isPresent());
+  }
+
+  @Test
+  void aKernelWithoutTheCallsIsDiagnosedInWords() {
+    // These numbers are no system calls: the kernel answers as one without NUMA does.
+    Kernel without = new Kernel(new SystemCalls(100_000, 100_001, 100_002, 0x4000));
+    Capability capability = Capability.probe(without, Machine.fromSysfs(Machine.SYSFS));
+    assertFalse(capability.diagnosis().binds());
+    assertEquals(Capability.ResidencyCall.NONE, capability.residency());
+    assertEquals(3, capability.findings().size());
+    assertTrue(capability.findings().get(0).startsWith("mbind is refused with ENOSYS"));
+  }
+
+  @Test
+  void aFailedCallNamesFunctionErrorAndArguments() {
+    NativeCallException failed =
+        assertThrows(
+            NativeCallException.class,
+            () -> ThisHost.KERNEL.bindOrThrow(1, 4096, Kernel.MPOL_BIND, 0));
+    assertEquals("mbind", failed.function());
+    assertEquals(Errno.EINVAL, failed.errno());
+    assertTrue(failed.getMessage().contains("EINVAL"), failed.getMessage());
+    assertTrue(failed.getMessage().contains("address=0x1"), failed.getMessage());
+  }
+
+  @Test
+  void theProviderServesThisHostOnly() {
+    LinuxSourceProvider provider = new LinuxSourceProvider();
+    assertEquals(Optional.empty(), provider.whyNot(Optional.empty()));
+    Machine other = Machine.builder().node(Node.of(0, "0", 1 << 20)).build();
+    assertTrue(provider.whyNot(Optional.of(other)).isPresent());
+    assertThrows(IllegalStateException.class, () -> provider.open(Optional.of(other)));
+  }
+}

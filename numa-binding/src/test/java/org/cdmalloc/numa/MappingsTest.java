@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Region;
+import org.junit.jupiter.api.Test;
+
+/** How many memory mappings regions cost, as the kernel counts them. */
+final class MappingsTest {
+  private static final int PAGES = 100_000;
+
+  private final MemorySource source = ThisHost.source();
+  private final long page = source.osPageBytes();
+
+  @Test
+  void aHundredThousandCommitsInAddressOrderLeaveAHandfulOfMappings() throws IOException {
+    Region region = source.reserve(0, PAGES * page);
+    commitAll(source, region);
+    assertAtMost(8, region);
+    source.purge(region, 0, region.bytes());
+    assertAtMost(8, region);
+    commitAll(source, region);
+    assertAtMost(8, region);
+    source.release(region);
+    assertAtMost(8, region);
+  }
+
+  @Test
+  void purgedHolesNeverPassTheBudgetAndCloseAgain() throws IOException {
+    MappingBudget budget = new MappingBudget(500);
+    LinuxSource limited = ThisHost.source(ThisHost.capability(), budget);
+    Region region = limited.reserve(0, 6000 * page);
+    limited.commit(region, 0, region.bytes());
+    for (long at = 0; at < region.bytes(); at += 3 * page) {
+      limited.purge(region, at, page);
+    }
+    assertTrue(budget.used() <= 500, () -> "used=" + budget.used());
+    assertTrue(budget.used() > 400, () -> "used=" + budget.used());
+    assertAtMost(500, region);
+    for (long at = 0; at < region.bytes(); at += 3 * page) {
+      // What was purged beyond the budget kept its policy and is absent all the same.
+      assertFalse(limited.residency(region, at, page).isAllOn(0));
+      assertTrue(limited.commit(region, at, page).isCommitted());
+    }
+    assertAtMost(8, region);
+    assertTrue(limited.residency(region, 0, region.bytes()).isAllOn(0));
+    limited.release(region);
+    assertEquals(1, budget.used());
+  }
+
+  @Test
+  void aCommitBeyondTheBudgetIsAValueAndChangesNothing() {
+    MappingBudget budget = new MappingBudget(4);
+    LinuxSource limited = ThisHost.source(ThisHost.capability(), budget);
+    Region region = limited.reserve(0, 64 * page);
+    assertTrue(limited.commit(region, page, page).isCommitted());
+    assertEquals(3, budget.used());
+    assertEquals(Outcome.LIMIT_REACHED, limited.commit(region, 8 * page, page).outcome());
+    assertEquals(3, budget.used());
+    assertEquals(1, limited.residency(region, 0, 64 * page).pagesByNode().get(0));
+    assertTrue(limited.commit(region, 2 * page, page).isCommitted());
+    limited.release(region);
+  }
+
+  @Test
+  void committedMemoryIsBoundAndTheRestPrefersItsNode() throws IOException {
+    Region region = source.reserve(0, 64 * page);
+    source.commit(region, 0, 32 * page);
+    String start = Long.toHexString(region.address());
+    String rest = Long.toHexString(region.address() + 32 * page);
+    assertTrue(numaMaps().contains(start + " bind=static:0 "), this::numaMapsOrError);
+    assertTrue(numaMaps().contains(rest + " prefer=static:0"), this::numaMapsOrError);
+    source.release(region);
+    assertTrue(numaMaps().contains(start + " prefer=static:0"), this::numaMapsOrError);
+  }
+
+  private static void commitAll(MemorySource source, Region region) {
+    long page = source.osPageBytes();
+    for (long at = 0; at < region.bytes(); at += page) {
+      assertTrue(source.commit(region, at, page).isCommitted());
+    }
+  }
+
+  private static void assertAtMost(int mappings, Region region) throws IOException {
+    long found =
+        Files.readAllLines(Path.of("/proc/self/maps"), StandardCharsets.ISO_8859_1).stream()
+            .filter(line -> overlaps(line, region))
+            .count();
+    assertTrue(found > 0 && found <= mappings, () -> "mappings=" + found);
+  }
+
+  private static boolean overlaps(String line, Region region) {
+    int dash = line.indexOf('-');
+    long start = Long.parseUnsignedLong(line.substring(0, dash), 16);
+    long end = Long.parseUnsignedLong(line.substring(dash + 1, line.indexOf(' ')), 16);
+    return start < region.address() + region.bytes() && end > region.address();
+  }
+
+  private static String numaMaps() throws IOException {
+    return Files.readString(Path.of("/proc/self/numa_maps"), StandardCharsets.ISO_8859_1);
+  }
+
+  private String numaMapsOrError() {
+    try {
+      return numaMaps();
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+}
