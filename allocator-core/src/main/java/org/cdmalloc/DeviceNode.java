@@ -9,11 +9,11 @@ import org.cdmalloc.internal.allocation.DeviceZone;
 /**
  * The right to use a device node: the node's one root capability, from {@link
  * NodeAllocator#device(int)}. A request through it is served by that node or not at all; it never
- * falls back to system memory or to another device (J. Hubbard, linux-mm, 8 March 2017: "no automatic
- * use in either direction").
+ * falls back to system memory or to another device (J. Hubbard, linux-mm, 8 March 2017: "no
+ * automatic use in either direction").
  *
- * <p>The right is this object and nothing else: no thread, no policy and no inheritance gives it. It
- * stops accidents and confused deputies, not hostile code in the same JVM.
+ * <p>The right is this object and nothing else: no thread, no policy and no inheritance gives it.
+ * It stops accidents and confused deputies, not hostile code in the same JVM.
  *
  * <p>Safe for use by any number of threads.
  */
@@ -41,8 +41,8 @@ public final class DeviceNode {
    * Brings the node into use: reserves address space for its capacity. Before, nothing of it is
    * reserved or listed. Does nothing if the node is online.
    *
-   * @throws NodeAccessException if the kernel refuses to bind memory, so that nobody could say where
-   *     it lies
+   * @throws NodeAccessException if the kernel refuses to bind memory, so that nobody could say
+   *     where it lies
    * @throws NativeCallException if the address space cannot be reserved
    * @throws IllegalStateException if the allocator is closed
    */

@@ -3,8 +3,8 @@ package org.cdmalloc;
 
 /**
  * Thrown when memory was used in a way that breaks the allocator's account of it, such as freeing a
- * block twice. The program has a defect that may have damaged other data; nothing was changed by the
- * call that found it.
+ * block twice. The program has a defect that may have damaged other data; nothing was changed by
+ * the call that found it.
  */
 public final class MemoryCorruptionError extends Error {
   private static final long serialVersionUID = 1L;

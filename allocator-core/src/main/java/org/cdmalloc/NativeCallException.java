@@ -2,13 +2,16 @@
 package org.cdmalloc;
 
 /**
- * Thrown when a call of the operating system fails in a way that is neither the caller's mistake nor
- * exhaustion.
+ * Thrown when a call of the operating system fails in a way that is neither the caller's mistake
+ * nor exhaustion.
  */
 public final class NativeCallException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** The function that failed, by its name in C. */
   private final String function;
+
+  /** Its error number. */
   private final int errno;
 
   /**

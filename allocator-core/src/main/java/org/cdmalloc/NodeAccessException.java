@@ -3,7 +3,8 @@ package org.cdmalloc;
 
 /**
  * Thrown when a request names a node that it may not use: a device node without its capability, or
- * any node by name where the kernel refuses to bind, so that nobody could tell where the memory lies.
+ * any node by name where the kernel refuses to bind, so that nobody could tell where the memory
+ * lies.
  */
 public final class NodeAccessException extends RuntimeException {
   private static final long serialVersionUID = 1L;

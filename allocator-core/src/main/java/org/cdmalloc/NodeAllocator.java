@@ -23,16 +23,16 @@ import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * Off-heap memory by NUMA node: a buddy zone per node, system memory for whoever asks, device memory
- * only through {@link #device(int)}.
+ * Off-heap memory by NUMA node: a buddy zone per node, system memory for whoever asks, device
+ * memory only through {@link #device(int)}.
  *
- * <p>Buffers are direct, big-endian, exact in capacity and zeroed. A block takes whole pages of 4 KiB.
- * {@link #free(long)} takes any live block from any thread; whatever is not the first byte of a live
- * block is detected, except that an address cannot show a second free after the block was given out
- * again.
+ * <p>Buffers are direct, big-endian, exact in capacity and zeroed. A block takes whole pages of 4
+ * KiB. {@link #free(long)} takes any live block from any thread; whatever is not the first byte of
+ * a live block is detected, except that an address cannot show a second free after the block was
+ * given out again.
  *
- * <p>Safe for use by any number of threads. Allocating and freeing by address makes no garbage on the
- * Java heap once warm; a buffer is one object.
+ * <p>Safe for use by any number of threads. Allocating and freeing by address makes no garbage on
+ * the Java heap once warm; a buffer is one object.
  */
 public final class NodeAllocator implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
@@ -57,7 +57,8 @@ public final class NodeAllocator implements AutoCloseable {
    * Opens an allocator over this host: Linux where the kernel answers, else the emulated machine.
    *
    * @return a new allocator; nothing is committed yet
-   * @throws IllegalStateException if no memory source is on the class path, or all nodes are devices
+   * @throws IllegalStateException if no memory source is on the class path, or all nodes are
+   *     devices
    */
   public static NodeAllocator open() {
     return builder().open();
@@ -133,8 +134,8 @@ public final class NodeAllocator implements AutoCloseable {
    * @throws NodeMemoryExhaustedException if no node of the placement has room
    * @throws NodeAccessException if the placement names a device node without its capability, or
    *     insists on nodes that the kernel refuses to bind to
-   * @throws IllegalArgumentException if {@code bytes} is negative, the machine has none of the nodes,
-   *     or the placement is of another allocator's device
+   * @throws IllegalArgumentException if {@code bytes} is negative, the machine has none of the
+   *     nodes, or the placement is of another allocator's device
    * @throws IllegalStateException if closed, or the device node is not online
    */
   public long allocate(long bytes, Placement placement) {
@@ -225,8 +226,8 @@ public final class NodeAllocator implements AutoCloseable {
    * read-only views make no difference. The buffer must not be used afterwards.
    *
    * @param buffer the buffer
-   * @throws IllegalArgumentException if it is on the Java heap, or no block of this allocator begins
-   *     at its index 0
+   * @throws IllegalArgumentException if it is on the Java heap, or no block of this allocator
+   *     begins at its index 0
    * @throws MemoryCorruptionError if the block that began there was freed before
    * @throws IllegalStateException if closed
    */
@@ -332,15 +333,15 @@ public final class NodeAllocator implements AutoCloseable {
 
     /**
      * Sets the most memory that may be used of a node. By default system nodes give a quarter of
-     * their memory each, all together at most half of what the process may use beyond the Java heap's
-     * maximum, and at least 64 MiB; device nodes give all.
+     * their memory each, all together at most half of what the process may use beyond the Java
+     * heap's maximum, and at least 64 MiB; device nodes give all.
      *
      * @param node the node
      * @param bytes more than 0, at most the node's memory; rounded down to whole OS pages, at least
      *     one
      * @return this
-     * @throws IllegalArgumentException if {@code bytes} is not positive; whether it fits the node is
-     *     checked by {@link #open()}
+     * @throws IllegalArgumentException if {@code bytes} is not positive; whether it fits the node
+     *     is checked by {@link #open()}
      */
     public Builder capacity(int node, long bytes) {
       if (bytes <= 0) {
@@ -363,16 +364,16 @@ public final class NodeAllocator implements AutoCloseable {
     }
 
     /**
-     * Designates part of an ordinary node's memory as a device node of its own, so that any host can
-     * have one. The node is CPU-less, stands where its host stands and at distance 20 from it; its
-     * bytes leave the host's memory.
+     * Designates part of an ordinary node's memory as a device node of its own, so that any host
+     * can have one. The node is CPU-less, stands where its host stands and at distance 20 from it;
+     * its bytes leave the host's memory.
      *
      * @param node the new node's number, not in use
      * @param hostNode the node whose memory it takes
      * @param bytes how much
      * @return this
-     * @throws IllegalArgumentException if {@code node} was designated before; whether the arena fits
-     *     is checked by {@link #open()}
+     * @throws IllegalArgumentException if {@code node} was designated before; whether the arena
+     *     fits is checked by {@link #open()}
      */
     public Builder deviceArena(int node, int hostNode, long bytes) {
       if (arenas.putIfAbsent(node, new Assembly.Arena(node, hostNode, bytes)) != null) {
@@ -387,7 +388,8 @@ public final class NodeAllocator implements AutoCloseable {
      *
      * @return a new allocator
      * @throws IllegalArgumentException if an option does not fit the machine; the message names it
-     * @throws IllegalStateException if no memory source can serve here; the message says what to add
+     * @throws IllegalStateException if no memory source can serve here; the message says what to
+     *     add
      * @throws NativeCallException if address space cannot be reserved
      */
     public NodeAllocator open() {

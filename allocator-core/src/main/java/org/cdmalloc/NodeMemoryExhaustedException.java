@@ -4,13 +4,15 @@ package org.cdmalloc;
 import java.util.List;
 
 /**
- * Thrown when no node that a request may use has room for it. Expected under load: nothing is broken,
- * nothing was taken, and the same request may succeed once memory was freed.
+ * Thrown when no node that a request may use has room for it. Expected under load: nothing is
+ * broken, nothing was taken, and the same request may succeed once memory was freed.
  */
 public final class NodeMemoryExhaustedException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** The size asked for, in bytes. */
   private final long requestedBytes;
+
   private final transient List<Attempt> attempts;
 
   /**

@@ -10,7 +10,8 @@ import org.cdmalloc.topology.Zonelist.Kind;
  *
  * @param node the node
  * @param kind system RAM or a device's memory; totals of the two are never added up
- * @param backingNode the node whose memory it is: the node itself, or the host of a designated arena
+ * @param backingNode the node whose memory it is: the node itself, or the host of a designated
+ *     arena
  * @param online false for a device node of which nothing is reserved yet; all figures but the
  *     capacity are then 0
  * @param capacityBytes the most that may be used

@@ -5,9 +5,9 @@ import java.util.Objects;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * Where a block shall lie: the kernel's memory policies with the kernel's meaning (set_mempolicy(2)).
- * Immutable, safe for use by any number of threads, free of reference to any allocator except for a
- * device placement, which only its {@link DeviceNode} hands out.
+ * Where a block shall lie: the kernel's memory policies with the kernel's meaning
+ * (set_mempolicy(2)). Immutable, safe for use by any number of threads, free of reference to any
+ * allocator except for a device placement, which only its {@link DeviceNode} hands out.
  */
 public final class Placement {
   /** What a placement asks for. */
@@ -25,8 +25,8 @@ public final class Placement {
   }
 
   /**
-   * On the node whose CPU runs the calling thread, else on the next nearest system node. Implicit: no
-   * node is named, so no device node is ever used.
+   * On the node whose CPU runs the calling thread, else on the next nearest system node. Implicit:
+   * no node is named, so no device node is ever used.
    */
   public static final Placement LOCAL = new Placement(Mode.LOCAL, NodeMask.EMPTY, null);
 
@@ -45,8 +45,8 @@ public final class Placement {
    *
    * @param node the node's number
    * @return the placement
-   * @throws IllegalArgumentException if it is not a node number; whether the machine has the node is
-   *     known when the placement is used
+   * @throws IllegalArgumentException if it is not a node number; whether the machine has the node
+   *     is known when the placement is used
    */
   public static Placement onNode(int node) {
     return new Placement(Mode.ON_NODE, NodeMask.of(node), null);
@@ -57,8 +57,8 @@ public final class Placement {
    *
    * @param node the node's number
    * @return the placement
-   * @throws IllegalArgumentException if it is not a node number; whether the machine has the node is
-   *     known when the placement is used
+   * @throws IllegalArgumentException if it is not a node number; whether the machine has the node
+   *     is known when the placement is used
    */
   public static Placement preferred(int node) {
     return new Placement(Mode.PREFERRED, NodeMask.of(node), null);

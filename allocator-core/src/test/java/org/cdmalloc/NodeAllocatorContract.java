@@ -23,8 +23,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * What {@link NodeAllocator} and {@link DeviceNode} promise on every memory source. A subclass gives
- * the source; node 0 must have memory and CPUs. Above each assertion stands the sentence it checks.
+ * What {@link NodeAllocator} and {@link DeviceNode} promise on every memory source. A subclass
+ * gives the source; node 0 must have memory and CPUs. Above each assertion stands the sentence it
+ * checks.
  */
 public abstract class NodeAllocatorContract {
   private static final long MEBIBYTE = 1 << 20;
@@ -223,7 +224,8 @@ public abstract class NodeAllocatorContract {
     long block = memory.allocate(5 * PAGE, Placement.onNode(0));
     // The address is foreign, misaligned, or inside a block.
     for (long wrong : new long[] {0, 1, 12345, -1, block + 1, block + PAGE, block + 4 * PAGE}) {
-      assertThrows(IllegalArgumentException.class, () -> memory.free(wrong), () -> "address=" + wrong);
+      assertThrows(
+          IllegalArgumentException.class, () -> memory.free(wrong), () -> "address=" + wrong);
     }
     assertThrows(IllegalArgumentException.class, () -> memory.free(ByteBuffer.allocate(16)));
     assertThrows(IllegalArgumentException.class, () -> memory.free(ByteBuffer.allocateDirect(16)));
@@ -279,8 +281,7 @@ public abstract class NodeAllocatorContract {
   @Test
   void placementsThatCannotBeAreRefused() {
     // IllegalArgumentException if the machine has none of the nodes.
-    assertThrows(
-        IllegalArgumentException.class, () -> memory.allocate(1, Placement.onNode(1000)));
+    assertThrows(IllegalArgumentException.class, () -> memory.allocate(1, Placement.onNode(1000)));
     assertThrows(
         IllegalArgumentException.class,
         () -> memory.allocate(1, Placement.bind(NodeMask.of(1000, 1001))));
@@ -314,7 +315,11 @@ public abstract class NodeAllocatorContract {
   void closingGivesTheMemoryBack() {
     MemorySource source = source();
     NodeAllocator first =
-        NodeAllocator.builder().source(source).deviceNodes(NodeMask.EMPTY).capacity(0, CAPACITY).open();
+        NodeAllocator.builder()
+            .source(source)
+            .deviceNodes(NodeMask.EMPTY)
+            .capacity(0, CAPACITY)
+            .open();
     long free = source.freeBytes(0);
     first.allocate(8 * MEBIBYTE, Placement.onNode(0));
     first.close();
@@ -377,8 +382,7 @@ public abstract class NodeAllocatorContract {
     List<ByteBuffer> live = new ArrayList<>();
     for (int step = 0; step < 2000; step++) {
       if (live.size() < 20 && random.nextBoolean()) {
-        ByteBuffer buffer =
-            memory.tryAllocateBuffer(1 << random.nextInt(17));
+        ByteBuffer buffer = memory.tryAllocateBuffer(1 << random.nextInt(17));
         if (buffer != null) {
           assertEquals(-1, firstOther(buffer, (byte) 0));
           fill(buffer, mark);

@@ -7,7 +7,8 @@ import java.util.Objects;
  * What came of a {@link MemorySource#commit commit}.
  *
  * @param outcome what happened
- * @param detail for what was full, the figures that decided, as {@code name=value} pairs; else empty
+ * @param detail for what was full, the figures that decided, as {@code name=value} pairs; else
+ *     empty
  */
 public record CommitResult(Outcome outcome, String detail) {
   /** The range is resident on its node. */
@@ -21,7 +22,9 @@ public record CommitResult(Outcome outcome, String detail) {
     NODE_FULL,
     /** The control group or the host has too little left above the margin. */
     LIMIT_REACHED,
-    /** The kernel placed pages elsewhere although the node seemed to have room; they were returned. */
+    /**
+     * The kernel placed pages elsewhere although the node seemed to have room; they were returned.
+     */
     LOST_RACE
   }
 

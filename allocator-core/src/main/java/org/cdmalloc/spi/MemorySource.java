@@ -8,20 +8,22 @@ import org.cdmalloc.topology.Machine;
  * All that a platform can do for the allocator: reserve address space on a node, back it with that
  * node's memory, give the memory back, and tell where pages are.
  *
- * <p><b>Ranges.</b> Offsets and sizes are in bytes, whole multiples of {@link #osPageBytes()}, and lie
- * in the region. Whatever breaks this rule is an {@link IllegalArgumentException} and changes nothing.
- * Ranges of concurrent calls on one region do not overlap; the allocator sees to it.
+ * <p><b>Ranges.</b> Offsets and sizes are in bytes, whole multiples of {@link #osPageBytes()}, and
+ * lie in the region. Whatever breaks this rule is an {@link IllegalArgumentException} and changes
+ * nothing. Ranges of concurrent calls on one region do not overlap; the allocator sees to it.
  *
  * <p><b>Threads.</b> Every method may be called by any number of threads at once.
  *
- * <p><b>Failures.</b> A node or a limit that is full is a value, {@link CommitResult}: expected, and
- * nothing of the range is then committed. A call of the platform that fails in a way which the method
- * does not name is an unchecked exception with the function's name, its error and its arguments; what
- * the failing method had taken so far has then been given back. After {@link #release} a region may
- * not be used again: {@link IllegalStateException}.
+ * <p><b>Failures.</b> A node or a limit that is full is a value, {@link CommitResult}: expected,
+ * and nothing of the range is then committed. A call of the platform that fails in a way which the
+ * method does not name is an unchecked exception with the function's name, its error and its
+ * arguments; what the failing method had taken so far has then been given back. After {@link
+ * #release} a region may not be used again: {@link IllegalStateException}. A region of another
+ * source is an {@link IllegalArgumentException}.
  *
- * <p><b>What is never done.</b> No method touches memory that was not committed, and none writes to
- * memory that was, except {@link #commit} to pages that are not yet there.
+ * <p><b>What is never done.</b> No method touches memory that was not committed, though a kernel
+ * may back the rest of a huge page; and none writes to memory that was, except that {@link #purge}
+ * and {@link #release} may zero it.
  */
 public interface MemorySource {
   /** The bytes between the starts of two root buffers of a region: 1 GiB. */
@@ -57,8 +59,8 @@ public interface MemorySource {
   int osPageBytes();
 
   /**
-   * Returns the most memory that this process may use: the host's, or less where a control group says
-   * so.
+   * Returns the most memory that this process may use: the host's, or less where a control group
+   * says so.
    *
    * @return bytes, positive
    */
@@ -85,18 +87,18 @@ public interface MemorySource {
    *
    * @param node a node of {@link #machine()} with memory
    * @param bytes how much, positive, a whole multiple of {@link #osPageBytes()}
-   * @return the region; {@link Region#isBound()} is false if the platform refuses to bind, and {@link
-   *     #diagnosis()} then says why
+   * @return the region; {@link Region#isBound()} is false if the platform refuses to bind, and
+   *     {@link #diagnosis()} then says why
    * @throws IllegalArgumentException if there is no such node, it has no memory, or the size is not
    *     as said
    */
   Region reserve(int node, long bytes);
 
   /**
-   * Backs a range with memory of the region's node, zeroed. Either all of the range is then resident
-   * on that node, or nothing is, and the result says what was full. Never ends in a kill by the
-   * kernel where a check with a margin could have told. Committing what is committed keeps its
-   * content.
+   * Backs a range with memory of the region's node, zeroed unless something wrote to the range
+   * while it was not committed. Either all of the range is then resident on that node, or nothing
+   * is, and the result says what was full. Never ends in a kill by the kernel where a check with a
+   * margin could have told. Committing what is committed keeps its content.
    *
    * @param region a region of this source
    * @param offset of the range's first byte in the region
@@ -106,8 +108,9 @@ public interface MemorySource {
   CommitResult commit(Region region, long offset, long bytes);
 
   /**
-   * Gives the memory of a range back. The range reads as zeros afterwards and holds nothing until it
-   * is committed again; a stray access to it is harmless.
+   * Gives the memory of a range back, whether or not all of it is committed. The range reads as
+   * zeros afterwards and holds nothing until it is committed again; a stray access to it is
+   * harmless.
    *
    * @param region a region of this source
    * @param offset of the range's first byte in the region
@@ -131,8 +134,9 @@ public interface MemorySource {
    * @param offset of the range's first byte in the region, in bytes; any
    * @param bytes the range's length, 0 … 2<sup>31</sup> − 1; any
    * @return a direct, big-endian buffer of exactly that capacity, which keeps the region mapped
-   * @throws IllegalArgumentException if the range is not in the region, or crosses more root buffers
-   *     than one buffer can show; the message names the largest block that the source can view
+   * @throws IllegalArgumentException if the range is not in the region, or crosses more root
+   *     buffers than one buffer can show; the message names the largest block that the source can
+   *     view
    */
   ByteBuffer view(Region region, long offset, int bytes);
 

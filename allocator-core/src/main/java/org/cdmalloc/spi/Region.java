@@ -5,13 +5,14 @@ import java.nio.ByteBuffer;
 import java.util.List;
 
 /**
- * A contiguous range of offsets whose memory comes from one node: what a {@link MemorySource} reserves.
+ * A contiguous range of offsets whose memory comes from one node: what a {@link MemorySource}
+ * reserves.
  *
  * <p>Addresses may have gaps at multiples of {@link MemorySource#ROOT_BYTES}: a source that maps a
- * region in several pieces cannot choose where they lie. Each piece has a root buffer from which views
- * are sliced; a slice keeps its root reachable, and with it the mapping. A source may keep state of
- * its own in a subclass. The fields are immutable; whether the region was released is the source's
- * business.
+ * region in several pieces cannot choose where they lie. Each piece has a root buffer from which
+ * views are sliced; a slice keeps its root reachable, and with it the mapping. A source may keep
+ * state of its own in a subclass. The fields are immutable; whether the region was released is the
+ * source's business.
  */
 public class Region {
   private final int node;
@@ -26,8 +27,8 @@ public class Region {
    * @param node whose memory it holds
    * @param bytes its length, in bytes
    * @param bound true if the platform took the binding to the node
-   * @param address of the first byte where the whole region is contiguous, or 0 where only the roots
-   *     know
+   * @param address of the first byte where the whole region is contiguous, or 0 where only the
+   *     roots know
    * @param roots the i-th views the bytes from offset {@code i * MemorySource.ROOT_BYTES}, at least
    *     that many or to the end; empty for a region that cannot be viewed, which must then have an
    *     address

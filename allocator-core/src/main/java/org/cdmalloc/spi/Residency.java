@@ -10,7 +10,9 @@ import java.util.TreeMap;
  * the kernel moves a page.
  */
 public final class Residency {
-  /** Stands for a page that is not there: never touched, or given back (ENOENT of move_pages(2)). */
+  /**
+   * Stands for a page that is not there: never touched, or given back (ENOENT of move_pages(2)).
+   */
   public static final int NOT_PRESENT = -2;
 
   /** Stands for a page that the platform would not tell about. */

@@ -27,7 +27,12 @@ final class KernelList {
     if (list.isEmpty()) {
       return members;
     }
+    int parts = 0;
     for (int start = 0; start <= list.length(); ) {
+      // No list the kernel prints has as many: bounds the work on one that is all repetition.
+      if (++parts > limit) {
+        throw malformed(noun, text, "parts=" + parts + ", limit=" + limit);
+      }
       int comma = list.indexOf(',', start);
       int end = comma < 0 ? list.length() : comma;
       String part = list.substring(start, end);

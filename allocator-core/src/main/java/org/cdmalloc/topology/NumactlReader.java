@@ -39,7 +39,7 @@ final class NumactlReader {
       Pattern.compile("available:\\s++(\\d++)\\s++nodes\\s++\\(([^()]*+)\\)");
   private static final Pattern NODE_LINE =
       Pattern.compile("node\\s++(\\d++)\\s++(cpus|size|free):(.*+)");
-  private static final Pattern CPUS = Pattern.compile("([-0-9\\s]*+)(?:\\((\\d++)\\))?+");
+  private static final Pattern CPUS = Pattern.compile("([-0-9 ]*+)(?:\\((\\d++)\\))?+");
   private static final Pattern AMOUNT = Pattern.compile("(\\S++)\\s++MB");
   private static final String NOT_AVAILABLE = "<not available>";
   private static final String DISTANCES = "node distances:";
@@ -164,11 +164,11 @@ final class NumactlReader {
     Matcher line = CPUS.matcher(value);
     if (!line.matches()) {
       throw text.malformed(
-          "not numbers between blanks: cpus="
+          "not numbers with a blank between them: cpus="
               + KernelList.quoted(value)
               + "; for example \"0 1 2\"");
     }
-    String list = line.group(1).strip().replaceAll("\\s+", ",");
+    String list = line.group(1).strip().replace(' ', ',');
     CpuMask cpus = text.value(() -> CpuMask.parse(list));
     if (line.group(2) != null
         && text.number("count", line.group(2), CpuMask.MAX_CPUS) != cpus.size()) {

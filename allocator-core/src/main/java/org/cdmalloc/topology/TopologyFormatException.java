@@ -11,6 +11,8 @@ public final class TopologyFormatException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   private final transient Path file;
+
+  /** From 1; 0 where the whole file is meant. */
   private final int line;
 
   /**

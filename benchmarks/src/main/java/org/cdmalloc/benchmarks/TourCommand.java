@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.cdmalloc.DeviceNode;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.NodeAllocator;
@@ -27,7 +28,7 @@ import picocli.CommandLine.Spec;
     name = "tour",
     description = "Shows what an allocator does on this host; uses at most 96 MiB. The default.",
     mixinStandardHelpOptions = true,
-    versionProvider = CommandLineMain.Version.class)
+    versionProvider = ManifestVersion.class)
 final class TourCommand implements Runnable {
   private static final long MEBIBYTE = 1 << 20;
   private static final long SYSTEM_BYTES = 64 * MEBIBYTE;
@@ -64,9 +65,9 @@ final class TourCommand implements Runnable {
               ? "This host. Memory is real, and the kernel says where it lies."
               : "This host, EMULATED: no kernel was asked where memory lies.";
       title(heading);
-      out.printf("memory source: %s; machine: %s%n", memory.source().name(), machine.origin());
-      memory.source().diagnosis().findings().forEach(finding -> out.printf("note: %s%n", finding));
-      out.printf(
+      print("memory source: %s; machine: %s%n", memory.source().name(), machine.origin());
+      memory.source().diagnosis().findings().forEach(finding -> print("note: %s%n", finding));
+      print(
           "Node %d is designated for this tour: %s of node %d that count as a device's.%n%n",
           arena, mebibytes(ARENA_BYTES), host);
       show(memory, arena);
@@ -78,7 +79,7 @@ final class TourCommand implements Runnable {
     title("The machine of the 2017 mails, EMULATED: nothing below is a measurement.");
     Machine machine = mailMachine();
     NodeMask devices = NodeMask.parse("2-4");
-    out.printf(
+    print(
         "The kernel's lists under the rules of 2017 (load rule assign, devices spill to RAM):%n%n");
     out.print(
         ZonelistTable.render(
@@ -116,7 +117,8 @@ final class TourCommand implements Runnable {
     List<Zonelist> lists =
         machine.zonelists(devices(memory), LoadRule.ACCUMULATE, SpillMode.STRICT);
     AlignedTable table =
-        new AlignedTable(List.of("node", "kind", "CPUs", "memory", "capacity here", "tries in order"));
+        new AlignedTable(
+            List.of("node", "kind", "CPUs", "memory", "capacity here", "tries in order"));
     for (NodeReport report : memory.report()) {
       Node node = machine.node(report.node());
       table.row(
@@ -174,7 +176,7 @@ final class TourCommand implements Runnable {
     try {
       device.online();
     } catch (NodeAccessException refused) {
-      out.printf("device node %d: %s%n%n", deviceNode, refused.getMessage());
+      print("device node %d: %s%n%n", deviceNode, refused.getMessage());
       return;
     }
     List<Long> blocks = new ArrayList<>();
@@ -183,21 +185,21 @@ final class TourCommand implements Runnable {
         block = memory.tryAllocate(BLOCK_BYTES)) {
       blocks.add(block);
     }
-    out.printf("implicit requests took %d blocks of 1 MiB, then:%n", blocks.size());
+    print("implicit requests took %d blocks of 1 MiB, then:%n", blocks.size());
     try {
       blocks.add(memory.allocate(BLOCK_BYTES));
       throw new IllegalStateException("an implicit request was served beyond exhaustion");
     } catch (NodeMemoryExhaustedException expected) {
       expected
           .attempts()
-          .forEach(attempt -> out.printf("  node %d: %s%n", attempt.node(), attempt.reason()));
+          .forEach(attempt -> print("  node %d: %s%n", attempt.node(), attempt.reason()));
     }
-    out.printf("device node %d meanwhile: %s%n", deviceNode, usage(memory, deviceNode));
+    print("device node %d meanwhile: %s%n", deviceNode, usage(memory, deviceNode));
     ByteBuffer named = device.allocateBuffer(BLOCK_BYTES);
-    out.printf(
+    print(
         "asked by name, memory.device(%d).allocateBuffer(1 MiB): %s%n",
         deviceNode, memory.residency(named));
-    out.printf("device node %d now: %s%n%n", deviceNode, usage(memory, deviceNode));
+    print("device node %d now: %s%n%n", deviceNode, usage(memory, deviceNode));
     device.free(named);
     blocks.forEach(memory::free);
   }
@@ -214,6 +216,10 @@ final class TourCommand implements Runnable {
 
   private static String mebibytes(long bytes) {
     return bytes / MEBIBYTE + " MiB";
+  }
+
+  private void print(String format, Object... arguments) {
+    out.print(String.format(Locale.ROOT, format, arguments));
   }
 
   private void title(String text) {

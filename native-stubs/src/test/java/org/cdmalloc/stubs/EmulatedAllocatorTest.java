@@ -195,8 +195,7 @@ final class EmulatedAllocatorTest {
         Machine.builder().node(Node.of(0, "0", 0)).node(Node.memoryOnly(1, MEBIBYTE)).build();
     IllegalArgumentException refused =
         assertThrows(
-            IllegalArgumentException.class,
-            () -> NodeAllocator.builder().machine(devices).open());
+            IllegalArgumentException.class, () -> NodeAllocator.builder().machine(devices).open());
     assertTrue(refused.getMessage().contains("deviceNodes"), refused.getMessage());
   }
 }

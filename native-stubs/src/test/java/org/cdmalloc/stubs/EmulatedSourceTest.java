@@ -8,6 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -188,13 +191,46 @@ final class EmulatedSourceTest {
   }
 
   @Test
+  void threadsOnNeighbouringPagesKeepTheAccountRight() throws Exception {
+    int threads = 4;
+    Region region = source.reserve(0, 64 * PAGE);
+    ExecutorService pool = Executors.newFixedThreadPool(threads);
+    try {
+      List<Future<?>> done = new ArrayList<>();
+      for (int thread = 0; thread < threads; thread++) {
+        long first = (long) thread * PAGE;
+        done.add(pool.submit(() -> commitAndPurge(region, first, (long) threads * PAGE)));
+      }
+      for (Future<?> thread : done) {
+        thread.get();
+      }
+    } finally {
+      pool.shutdownNow();
+    }
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    assertEquals(64 * MIB - region.bytes(), source.freeBytes(0));
+    source.release(region);
+  }
+
+  private void commitAndPurge(Region region, long first, long stride) {
+    for (int round = 0; round < 1000; round++) {
+      for (long offset = first; offset < region.bytes(); offset += stride) {
+        source.purge(region, offset, PAGE);
+        assertTrue(source.commit(region, offset, PAGE).isCommitted());
+      }
+    }
+  }
+
+  @Test
   void releaseDuringAPurgeKeepsTheAccountRight() throws Exception {
     ExecutorService purger = Executors.newSingleThreadExecutor();
     try {
-      for (int round = 0; round < 50; round++) {
-        Region region = source.reserve(0, 64 * PAGE);
-        source.commit(region, 0, 64 * PAGE);
-        Future<?> purge = purger.submit(() -> purgeUnlessReleased(region));
+      for (int round = 0; round < 20; round++) {
+        Region region = source.reserve(0, 4 * MIB);
+        source.commit(region, 0, 4 * MIB);
+        CountDownLatch aboutToPurge = new CountDownLatch(1);
+        Future<?> purge = purger.submit(() -> purgeUnlessReleased(region, aboutToPurge));
+        aboutToPurge.await();
         source.release(region);
         purge.get();
         assertEquals(64 * MIB, source.freeBytes(0), "round=" + round);
@@ -204,7 +240,8 @@ final class EmulatedSourceTest {
     }
   }
 
-  private void purgeUnlessReleased(Region region) {
+  private void purgeUnlessReleased(Region region, CountDownLatch aboutToPurge) {
+    aboutToPurge.countDown();
     try {
       source.purge(region, 0, region.bytes());
     } catch (IllegalStateException e) {

@@ -7,8 +7,8 @@ import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.topology.Machine;
 
 /**
- * What the kernel lets this process do, tried once on a page of its own rather than read from version
- * numbers: container profiles refuse calls that the kernel has.
+ * What the kernel lets this process do, tried once on a page of its own rather than read from
+ * version numbers: container profiles refuse calls that the kernel has.
  *
  * @param binds whether mbind(2) works
  * @param populates whether madvise(2) knows MADV_POPULATE_WRITE (Linux 5.14)

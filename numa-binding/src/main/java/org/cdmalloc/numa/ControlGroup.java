@@ -10,10 +10,11 @@ import java.util.List;
 
 /**
  * The memory control groups that this process is in, innermost first: cgroups(7), version 2 ({@code
- * memory.max}) and version 1 ({@code memory.limit_in_bytes}). A limit of any level is a kill, not an
- * error, so it is read before memory is asked for.
+ * memory.max}) and version 1 ({@code memory.limit_in_bytes}). A limit of any level is a kill, not
+ * an error, so it is read before memory is asked for.
  *
- * <p>Clean file cache does not count as used: the kernel drops it when the limit is reached.
+ * <p>Clean file cache that nobody maps does not count as used: the kernel drops it when the limit
+ * is reached.
  */
 final class ControlGroup {
   /** Stands for no limit. */
@@ -27,14 +28,16 @@ final class ControlGroup {
         "total_inactive_file",
         "total_active_file",
         "total_dirty",
-        "total_writeback"),
+        "total_writeback",
+        "total_mapped_file"),
     V2(
         "memory.max",
         "memory.current",
         "inactive_file",
         "active_file",
         "file_dirty",
-        "file_writeback");
+        "file_writeback",
+        "file_mapped");
 
     private final String limit;
     private final String usage;
@@ -42,6 +45,7 @@ final class ControlGroup {
     private final String active;
     private final String dirty;
     private final String writeback;
+    private final String mapped;
 
     Version(
         String limit,
@@ -49,13 +53,15 @@ final class ControlGroup {
         String inactive,
         String active,
         String dirty,
-        String writeback) {
+        String writeback,
+        String mapped) {
       this.limit = limit;
       this.usage = usage;
       this.inactive = inactive;
       this.active = active;
       this.dirty = dirty;
       this.writeback = writeback;
+      this.mapped = mapped;
     }
   }
 
@@ -98,7 +104,9 @@ final class ControlGroup {
     return least;
   }
 
-  /** Returns how many bytes can be used until some level's limit is reached, or {@link #UNLIMITED}. */
+  /**
+   * Returns how many bytes can be used until some level's limit is reached, or {@link #UNLIMITED}.
+   */
   long spareBytes() {
     long least = UNLIMITED;
     for (Level level : levels) {
@@ -120,7 +128,10 @@ final class ControlGroup {
     long usage = KeyedText.of(level.directory.resolve(version.usage)).single();
     KeyedText stat = KeyedText.of(level.directory.resolve("memory.stat"));
     long cache = atLeast0(stat.bytes(version.inactive)) + atLeast0(stat.bytes(version.active));
-    long busy = atLeast0(stat.bytes(version.dirty)) + atLeast0(stat.bytes(version.writeback));
+    long busy =
+        atLeast0(stat.bytes(version.dirty))
+            + atLeast0(stat.bytes(version.writeback))
+            + atLeast0(stat.bytes(version.mapped));
     return atLeast0(usage) - Math.max(0, cache - busy);
   }
 
@@ -142,8 +153,7 @@ final class ControlGroup {
       Path mountPoint = root.resolve(mount[4].substring(1));
       // In a container the group's path may lie outside the mounted root; the mount point is then
       // the innermost group that can be seen.
-      String inside =
-          group.startsWith(mount[3]) ? group.substring(mount[3].length()) : "";
+      String inside = group.startsWith(mount[3]) ? group.substring(mount[3].length()) : "";
       Path directory = mountPoint.resolve(inside.startsWith("/") ? inside.substring(1) : inside);
       while (directory != null && directory.startsWith(mountPoint)) {
         if (Files.isReadable(directory.resolve(version.limit))) {

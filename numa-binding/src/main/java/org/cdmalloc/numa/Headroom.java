@@ -11,33 +11,69 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.topology.LoadRule;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.NodeMask;
+import org.cdmalloc.topology.SpillMode;
+import org.cdmalloc.topology.Zonelist;
 
 /**
  * Whether memory can be asked for without the kernel having to kill or to place it elsewhere: a
  * bound node that is full, a control group's limit and a host without memory all end in the OOM
  * killer, never in an error. So figures are read first, and what is short is a value.
  *
+ * <p>A node has room if its free memory above its low marks holds what is asked for. Where free
+ * memory is short only because clean page cache fills the node, it has room if free memory and
+ * cache together hold it with a margin, and if what falls elsewhere until it is moved back falls on
+ * system memory: on the nodes that the kernel tries before the first other node without CPUs.
+ *
  * <p>A reading serves for a millisecond and while what was asked for since is small against what it
  * showed; near the edge every request reads anew. What other processes take in between is the race
- * that remains: at most {@link #REREAD_FRACTION} of what was free.
+ * that remains.
  */
 final class Headroom {
-  /** What is left free below a control group's limit and on the host. */
+  /** What is left free below a control group's limit, on the host, and of a node's cache. */
   static final long MARGIN_BYTES = 64L << 20;
+
+  /** What must be free beyond a request where it may fall until it is moved back. */
+  private static final long OVERFLOW_MARGIN_BYTES = 1L << 20;
 
   /** Which part of a reading's spare bytes may be used before it is read again. */
   private static final int REREAD_FRACTION = 16;
 
   private static final long READING_NANOS = 1_000_000;
 
-  private record Reading(long nanos, long nodeSpare, long hostSpare, long groupSpare) {}
+  /**
+   * Low marks change when huge pages or vm.min_free_kbytes are set, not from one moment to the
+   * next.
+   */
+  private static final long MARKS_NANOS = 1_000_000_000;
+
+  /** Figures of one moment, in bytes that can still be asked for; none is negative. */
+  private record Reading(
+      long nanos, long nodeFree, long nodeWithCache, long overflow, long host, long group) {
+    /** What is certainly there, for the question whether this reading still serves. */
+    long certain() {
+      return Math.min(nodeFree, Math.min(host, group));
+    }
+
+    long node() {
+      return Math.max(nodeFree, Math.min(nodeWithCache, overflow));
+    }
+  }
+
+  /** What was read of a node, and what was asked for since. */
+  private record Account(Reading reading, long asked) {}
+
+  private record Marks(long nanos, Map<Integer, Long> lowBytes) {}
 
   private final Path proc;
   private final Path nodeDirectory;
   private final ControlGroup group;
-  private final Map<Integer, Long> lowMarkBytes;
-  private final Map<Integer, Reading> readings = new ConcurrentHashMap<>();
-  private final Map<Integer, Long> askedSince = new ConcurrentHashMap<>();
+  private final Machine machine;
+  private final int pageBytes;
+  private final Map<Integer, Account> accounts = new ConcurrentHashMap<>();
+  private volatile Marks marks;
 
   /**
    * Prepares the checks.
@@ -45,13 +81,16 @@ final class Headroom {
    * @param proc where procfs is mounted
    * @param sysfs where sysfs is mounted; a host without nodes there counts as one node
    * @param group the control groups of this process
+   * @param machine the host's nodes
    * @param pageBytes the size of an OS page, in which procfs counts
    */
-  Headroom(Path proc, Path sysfs, ControlGroup group, int pageBytes) {
+  Headroom(Path proc, Path sysfs, ControlGroup group, Machine machine, int pageBytes) {
     this.proc = proc;
     this.nodeDirectory = sysfs.resolve("devices/system/node");
     this.group = group;
-    this.lowMarkBytes = lowMarks(proc.resolve("zoneinfo"), pageBytes);
+    this.machine = machine;
+    this.pageBytes = pageBytes;
+    this.marks = readMarks();
   }
 
   /**
@@ -59,35 +98,35 @@ final class Headroom {
    *
    * @param node where it shall come from
    * @param bytes how much
+   * @param take true if it is asked for next, so that it counts in later checks
    * @return committed if so, else what is short
    */
-  CommitResult check(int node, long bytes) {
-    Reading reading = readings.get(node);
-    long asked = askedSince.getOrDefault(node, 0L) + bytes;
-    if (reading == null || !serves(reading, asked)) {
-      reading = read(node);
-      asked = bytes;
+  CommitResult check(int node, long bytes, boolean take) {
+    Account account = accounts.get(node);
+    if (account == null || !serves(account, bytes)) {
+      account = new Account(read(node), 0);
     }
-    readings.put(node, reading);
-    askedSince.put(node, asked);
-    if (reading.nodeSpare < asked) {
+    long asked = account.asked + bytes;
+    accounts.put(node, take ? new Account(account.reading, asked) : account);
+    Reading reading = account.reading;
+    if (reading.node() < asked) {
       return new CommitResult(
           Outcome.NODE_FULL,
           "node="
               + node
-              + ", node_spare_bytes="
-              + Math.max(0, reading.nodeSpare)
-              + ", low_mark_bytes="
-              + lowMark(node)
+              + ", free_above_low_mark_bytes="
+              + reading.nodeFree
+              + ", with_clean_cache_bytes="
+              + reading.nodeWithCache
               + ", wanted_bytes="
               + bytes);
     }
-    if (reading.hostSpare < asked || reading.groupSpare < asked) {
-      boolean host = reading.hostSpare < reading.groupSpare;
+    if (reading.host < asked || reading.group < asked) {
       return new CommitResult(
           Outcome.LIMIT_REACHED,
-          (host ? "host_spare_bytes=" : "cgroup_spare_bytes=")
-              + Math.max(0, host ? reading.hostSpare : reading.groupSpare)
+          (reading.host < reading.group
+                  ? "host_spare_bytes=" + reading.host
+                  : "cgroup_spare_bytes=" + reading.group)
               + ", margin_bytes="
               + MARGIN_BYTES
               + ", wanted_bytes="
@@ -96,46 +135,96 @@ final class Headroom {
     return CommitResult.COMMITTED;
   }
 
-  private static boolean serves(Reading reading, long asked) {
-    long spare = Math.min(reading.nodeSpare, Math.min(reading.hostSpare, reading.groupSpare));
-    return asked <= spare / REREAD_FRACTION && System.nanoTime() - reading.nanos < READING_NANOS;
+  private static boolean serves(Account account, long bytes) {
+    return account.asked + bytes <= account.reading.certain() / REREAD_FRACTION
+        && System.nanoTime() - account.reading.nanos < READING_NANOS;
   }
 
   private Reading read(int node) {
+    long now = System.nanoTime();
+    if (now - marks.nanos > MARKS_NANOS) {
+      marks = readMarks();
+    }
+    KeyedText text = meminfo(node);
+    long free = aboveLowMark(node, text);
     long groupSpare = group.spareBytes();
     return new Reading(
-        System.nanoTime(),
-        freeBytes(node) - lowMark(node),
-        KeyedText.of(proc.resolve("meminfo")).bytes("MemAvailable:") - MARGIN_BYTES,
-        groupSpare == ControlGroup.UNLIMITED ? groupSpare : groupSpare - MARGIN_BYTES);
+        now,
+        Math.max(0, free),
+        Math.max(0, free + cleanCache(text) - MARGIN_BYTES),
+        overflow(node),
+        Math.max(0, KeyedText.of(proc.resolve("meminfo")).bytes("MemAvailable:") - MARGIN_BYTES),
+        groupSpare == ControlGroup.UNLIMITED ? groupSpare : Math.max(0, groupSpare - MARGIN_BYTES));
+  }
+
+  /**
+   * How much can fall where the kernel turns when the node is short, before it turns to a device.
+   */
+  private long overflow(int node) {
+    NodeMask devices = machine.memoryOnly().without(NodeMask.of(node));
+    if (devices.isEmpty()) {
+      return Long.MAX_VALUE;
+    }
+    long sum = -OVERFLOW_MARGIN_BYTES;
+    for (int next : fallback(node)) {
+      if (devices.contains(next)) {
+        break;
+      }
+      sum += Math.max(0, aboveLowMark(next, meminfo(next)));
+    }
+    return Math.max(0, sum);
+  }
+
+  /** The kernel's own order, which knows no device nodes. */
+  private List<Integer> fallback(int node) {
+    return machine.zonelists(NodeMask.EMPTY, LoadRule.ACCUMULATE, SpillMode.RAM).stream()
+        .filter(list -> list.node() == node)
+        .map(Zonelist::fallback)
+        .findFirst()
+        .orElse(List.of(node));
+  }
+
+  private long aboveLowMark(int node, KeyedText meminfo) {
+    return meminfo.bytes("MemFree:") - marks.lowBytes.getOrDefault(node, 0L);
+  }
+
+  /** Cache that the kernel can drop at once: not dirty, not being written, not mapped by anyone. */
+  private static long cleanCache(KeyedText meminfo) {
+    long cache = atLeast0(meminfo, "Active(file):") + atLeast0(meminfo, "Inactive(file):");
+    long busy =
+        atLeast0(meminfo, "Dirty:")
+            + atLeast0(meminfo, "Writeback:")
+            + atLeast0(meminfo, "Mapped:");
+    return Math.max(0, cache - busy);
+  }
+
+  private static long atLeast0(KeyedText meminfo, String key) {
+    return Math.max(0, meminfo.bytes(key));
   }
 
   /** Returns the free memory of a node, in bytes. */
   long freeBytes(int node) {
-    KeyedText text = KeyedText.of(nodeDirectory.resolve("node" + node + "/meminfo"));
-    if (text.isEmpty()) {
-      text = KeyedText.of(proc.resolve("meminfo"));
-    }
-    return Math.max(0, text.bytes("MemFree:"));
+    return atLeast0(meminfo(node), "MemFree:");
   }
 
-  private long lowMark(int node) {
-    return lowMarkBytes.getOrDefault(node, 0L);
+  private KeyedText meminfo(int node) {
+    KeyedText text = KeyedText.of(nodeDirectory.resolve("node" + node + "/meminfo"));
+    return text.isEmpty() ? KeyedText.of(proc.resolve("meminfo")) : text;
   }
 
   /** Adds up the low marks of each node's zones, as proc(5) zoneinfo gives them. */
-  private static Map<Integer, Long> lowMarks(Path zoneinfo, int pageBytes) {
-    Map<Integer, Long> marks = new HashMap<>();
+  private Marks readMarks() {
+    Map<Integer, Long> lowBytes = new HashMap<>();
     int node = 0;
-    for (String line : lines(zoneinfo)) {
+    for (String line : lines(proc.resolve("zoneinfo"))) {
       String text = line.strip();
       if (text.startsWith("Node ") && text.indexOf(',') > 0) {
         node = Integer.parseInt(text.substring(5, text.indexOf(',')).strip());
       } else if (text.startsWith("low ")) {
-        marks.merge(node, Long.parseLong(text.substring(4).strip()) * pageBytes, Long::sum);
+        lowBytes.merge(node, Long.parseLong(text.substring(4).strip()) * pageBytes, Long::sum);
       }
     }
-    return marks;
+    return new Marks(System.nanoTime(), lowBytes);
   }
 
   private static List<String> lines(Path file) {

@@ -6,11 +6,12 @@ import com.sun.jna.Pointer;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * The kernel's calls on address ranges, each with its checks: a failure that the caller does not name
- * becomes an exception with function, errno and arguments. Stateless and safe for any thread.
+ * The kernel's calls on address ranges, each with its checks: a failure that the caller does not
+ * name becomes an exception with function, errno and arguments. Stateless and safe for any thread.
  *
- * <p>Node masks are passed one word longer than {@link NodeMask#MAX_NODES} needs, with {@code maxnode
- * = bits + 1}: the kernel drops the last bit it is told of (mm/mempolicy.c, {@code get_nodes}).
+ * <p>Node masks are passed one word longer than {@link NodeMask#MAX_NODES} needs, with {@code
+ * maxnode = bits + 1}: the kernel drops the last bit it is told of (mm/mempolicy.c, {@code
+ * get_nodes}).
  */
 final class Kernel {
   static final int PROT_NONE = 0;
@@ -22,6 +23,7 @@ final class Kernel {
   static final int MPOL_BIND = 2;
   static final int MPOL_F_STATIC_NODES = 1 << 15;
   static final int MPOL_MF_STRICT = 1;
+  static final int MPOL_MF_MOVE = 2;
   static final int MADV_DONTNEED = 4;
   static final int MADV_DONTFORK = 10;
   static final int MADV_POPULATE_WRITE = 23;

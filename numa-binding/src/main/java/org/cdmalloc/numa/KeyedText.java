@@ -8,8 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Reads figures out of the kernel's small text files: {@code MemFree: 24468880 kB} in meminfo, {@code
- * total_inactive_file 4096} in a control group's memory.stat, a single number in memory.max.
+ * Reads figures out of the kernel's small text files: {@code MemFree: 24468880 kB} in meminfo,
+ * {@code total_inactive_file 4096} in a control group's memory.stat, a single number in memory.max.
  */
 final class KeyedText {
   private static final long KIBIBYTE = 1024;
@@ -26,8 +26,8 @@ final class KeyedText {
   /**
    * Reads a file; one that is missing or unreadable reads as empty.
    *
-   * <p>The first read must be as long as the file: the files below {@code /proc/sys} say that they end
-   * when a second one begins behind their start (kernel/sysctl.c, {@code proc_dointvec}), and a
+   * <p>The first read must be as long as the file: the files below {@code /proc/sys} say that they
+   * end when a second one begins behind their start (kernel/sysctl.c, {@code proc_dointvec}), and a
    * length of 0 makes the JDK's methods begin with a single byte.
    */
   static KeyedText of(Path file) {
@@ -40,7 +40,9 @@ final class KeyedText {
     }
   }
 
-  /** Returns the number after a key and blanks, in bytes if it says kB; −1 if the key is not there. */
+  /**
+   * Returns the number after a key and blanks, in bytes if it says kB; −1 if the key is not there.
+   */
   long bytes(String key) {
     for (int at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + 1)) {
       boolean starts = at == 0 || text.charAt(at - 1) == '\n' || text.charAt(at - 1) == ' ';
@@ -72,7 +74,8 @@ final class KeyedText {
     if (end == from) {
       return -1;
     }
-    // Numbers beyond a long are no limit at all: v1 writes one near 2^63, other files none so large.
+    // Numbers beyond a long are no limit at all: v1 writes one near 2^63, other files none so
+    // large.
     return end - from > 18 ? Long.MAX_VALUE : Long.parseLong(text, from, end, 10);
   }
 

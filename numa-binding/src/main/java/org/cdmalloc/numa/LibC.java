@@ -6,12 +6,12 @@ import com.sun.jna.NativeLibrary;
 
 /**
  * The C library's functions, with their C names, direct-mapped. Pointers are {@code long}s: only
- * 64-bit systems are served. After a call that returned −1, {@link Native#getLastError()} is errno of
- * the same thread.
+ * 64-bit systems are served. After a call that returned −1, {@link Native#getLastError()} is errno
+ * of the same thread.
  *
  * <p>The memory policy calls have no wrapper in the C library and go through {@code syscall}. It is
- * variadic in C; on the 64-bit ABIs of {@link SystemCalls} integer arguments are passed alike either
- * way.
+ * variadic in C; on the 64-bit ABIs of {@link SystemCalls} integer arguments are passed alike
+ * either way.
  */
 final class LibC {
   static {

@@ -7,8 +7,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.cdmalloc.spi.Region;
 
 /**
- * A mapping, what of it is committed, and how its policy cuts it into mappings. All but the fields of
- * {@link Region} is guarded by the node's lock in {@link LinuxSource}.
+ * A mapping, what of it is committed, and how its policy cuts it into mappings. All but the fields
+ * of {@link Region} is guarded by the node's lock in {@link LinuxSource}.
  */
 final class LinuxRegion extends Region {
   private final RangeSet committed = new RangeSet();

@@ -41,8 +41,10 @@ final class LinuxSource implements MemorySource {
    * but a kill, so no page is touched under BIND. A region has the policy PREFERRED from its
    * reservation on, set once over the whole of it. A chunk is populated under PREFERRED, which places
    * what does not fit elsewhere, and only then bound with MPOL_MF_STRICT, which says EIO if a page lies
-   * elsewhere; the chunk is then given back. STATIC_NODES keeps the kernel from remapping the policy to
-   * another node when one goes offline.
+   * elsewhere. The same call with MPOL_MF_MOVE then moves such pages, once: migration reclaims page
+   * cache on the node and gives up with EIO instead of killing; the chunk is then given back. It is not
+   * tried again, because with swap a second try drives out what was committed before. STATIC_NODES
+   * keeps the kernel from remapping the policy to another node when one goes offline.
    *
    * Why mappings stay few. A policy set on a part that was never touched gives that part an anon_vma
    * of its own at its first fault, and mappings with different ones never merge. So policy is changed
@@ -71,7 +73,7 @@ final class LinuxSource implements MemorySource {
     this.budget = budget;
     this.pageBytes = kernel.pageBytes();
     ControlGroup group = ControlGroup.find(proc, Path.of("/"));
-    this.headroom = new Headroom(proc, Machine.SYSFS, group, pageBytes);
+    this.headroom = new Headroom(proc, Machine.SYSFS, group, machine, pageBytes);
     this.limitBytes =
         Math.min(KeyedText.of(proc.resolve("meminfo")).bytes("MemTotal:"), group.limitBytes());
     this.nodeOfCpu = nodeOfCpu(machine);
@@ -175,15 +177,14 @@ final class LinuxSource implements MemorySource {
   }
 
   /**
-   * Makes the root buffers: one per GiB, each as long as a buffer can be, so that a block of up to 2
-   * GiB − 1 is a slice of one of them. JNA cuts longer lengths silently on JDK 17.
+   * Makes the root buffers: one per GiB, each as long as a buffer can be, so that a block of up to
+   * 2 GiB − 1 is a slice of one of them. JNA cuts longer lengths silently on JDK 17.
    */
   private static List<ByteBuffer> roots(long address, long bytes) {
     List<ByteBuffer> roots = new ArrayList<>();
     for (long offset = 0; offset < bytes; offset += ROOT_BYTES) {
       long length = Math.min(bytes - offset, Integer.MAX_VALUE);
-      roots.add(
-          new Pointer(address + offset).getByteBuffer(0, length).order(ByteOrder.BIG_ENDIAN));
+      roots.add(new Pointer(address + offset).getByteBuffer(0, length).order(ByteOrder.BIG_ENDIAN));
     }
     return roots;
   }
@@ -245,6 +246,14 @@ final class LinuxSource implements MemorySource {
   private CommitResult commitChunks(LinuxRegion region, long start, long end, List<long[]> fresh) {
     List<long[]> gaps = new ArrayList<>();
     region.committed().forEachGap(start, end, (from, to) -> gaps.add(new long[] {from, to}));
+    long wanted = gaps.stream().mapToLong(gap -> gap[1] - gap[0]).sum();
+    if (wanted > CHUNK_BYTES) {
+      // What cannot fit as a whole is refused before the node is filled with a part of it.
+      CommitResult room = headroom.check(region.node(), wanted, false);
+      if (!room.isCommitted()) {
+        return room;
+      }
+    }
     for (long[] gap : gaps) {
       for (long at = gap[0]; at < gap[1]; ) {
         long next = Math.min(gap[1], (at / CHUNK_BYTES + 1) * CHUNK_BYTES);
@@ -261,7 +270,7 @@ final class LinuxSource implements MemorySource {
 
   /** Commits a range of which nothing is committed. */
   private CommitResult commitChunk(LinuxRegion region, long start, long end) {
-    CommitResult room = headroom.check(region.node(), end - start);
+    CommitResult room = headroom.check(region.node(), end - start, true);
     if (!room.isCommitted()) {
       return room;
     }
@@ -285,16 +294,13 @@ final class LinuxSource implements MemorySource {
       int errno = populate(region, start, bytes);
       if (errno == Errno.ENOMEM) {
         return new CommitResult(
-            Outcome.NODE_FULL, "node=" + region.node() + ", populate=ENOMEM, wanted_bytes=" + bytes);
+            Outcome.NODE_FULL,
+            "node=" + region.node() + ", populate=ENOMEM, wanted_bytes=" + bytes);
       }
       if (errno != 0) {
         throw Errno.failed("madvise(MADV_POPULATE_WRITE)", errno, Kernel.range(address, bytes));
       }
-      errno =
-          bound
-              ? kernel.bind(
-                  address, bytes, Kernel.MPOL_BIND, region.node(), Kernel.MPOL_MF_STRICT)
-              : 0;
+      errno = bound ? bindWherePopulated(region.node(), address, bytes) : 0;
       if (errno == Errno.EIO) {
         return new CommitResult(
             Outcome.LOST_RACE,
@@ -311,6 +317,18 @@ final class LinuxSource implements MemorySource {
         giveBack(region, start, end);
       }
     }
+  }
+
+  /**
+   * Binds a populated range if all of it lies on its node; what fell elsewhere is moved there once,
+   * which drops page cache for it and fails where a touch would kill. Returns 0 or errno.
+   */
+  private int bindWherePopulated(int node, long address, long bytes) {
+    int errno = kernel.bind(address, bytes, Kernel.MPOL_BIND, node, Kernel.MPOL_MF_STRICT);
+    return errno == Errno.EIO
+        ? kernel.bind(
+            address, bytes, Kernel.MPOL_BIND, node, Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE)
+        : errno;
   }
 
   /** Counts a range as bound if the budget has the mappings for it. */
@@ -330,16 +348,14 @@ final class LinuxSource implements MemorySource {
     while (region.openedBytes() < end) {
       long from = region.openedBytes();
       long to = Math.min(region.bytes(), from + WINDOW_BYTES);
-      int errno =
-          kernel.protect(region.address() + from, to - from, Kernel.PROT_READ_WRITE);
+      int errno = kernel.protect(region.address() + from, to - from, Kernel.PROT_READ_WRITE);
       if (errno == Errno.ENOMEM) {
         return new CommitResult(
             Outcome.LIMIT_REACHED,
             "overcommit_memory=2, mprotect=ENOMEM, window_bytes=" + (to - from));
       }
       if (errno != 0) {
-        throw Errno.failed(
-            "mprotect", errno, Kernel.range(region.address() + from, to - from));
+        throw Errno.failed("mprotect", errno, Kernel.range(region.address() + from, to - from));
       }
       region.openedBytes(to);
     }
@@ -375,23 +391,33 @@ final class LinuxSource implements MemorySource {
     }
   }
 
-  /** Returns the memory of a range, and its policy to PREFERRED where the budget allows. */
+  /**
+   * Returns the policy of a range to PREFERRED where the budget allows, then its memory: in this
+   * order no part that is absent is bound, where a stray touch could kill.
+   */
   private void giveBack(LinuxRegion region, long start, long end) {
+    if (region.isBound() && shrinkBind(region, start, end)) {
+      kernel.bindOrThrow(
+          region.address() + start, end - start, Kernel.MPOL_PREFERRED, region.node());
+    }
     kernel.adviseOrThrow(region.address() + start, end - start, Kernel.MADV_DONTNEED);
     region.committed().remove(start, end);
-    if (!region.isBound() || region.policyBind().coveredBytes(start, end) == 0) {
-      return;
+  }
+
+  /** Counts a range as not bound any more if it was and the budget has the mappings for it. */
+  private boolean shrinkBind(LinuxRegion region, long start, long end) {
+    if (region.policyBind().coveredBytes(start, end) == 0) {
+      return false;
     }
     List<long[]> absent = new ArrayList<>();
     region.policyBind().forEachGap(start, end, (from, to) -> absent.add(new long[] {from, to}));
     region.policyBind().remove(start, end);
     if (budget.change(region.heldMappings(), region.mappings())) {
-      kernel.bindOrThrow(
-          region.address() + start, end - start, Kernel.MPOL_PREFERRED, region.node());
-      return;
+      return true;
     }
     region.policyBind().add(start, end);
     absent.forEach(gap -> region.policyBind().remove(gap[0], gap[1]));
+    return false;
   }
 
   @Override
@@ -401,11 +427,10 @@ final class LinuxSource implements MemorySource {
     try {
       requireLive(target);
       target.release();
-      kernel.adviseOrThrow(target.address(), target.bytes(), Kernel.MADV_DONTNEED);
       if (target.isBound()) {
-        kernel.bindOrThrow(
-            target.address(), target.bytes(), Kernel.MPOL_PREFERRED, target.node());
+        kernel.bindOrThrow(target.address(), target.bytes(), Kernel.MPOL_PREFERRED, target.node());
       }
+      kernel.adviseOrThrow(target.address(), target.bytes(), Kernel.MADV_DONTNEED);
       budget.change(target.heldMappings(), target.mappings());
     } finally {
       lock.unlock();
@@ -546,11 +571,7 @@ final class LinuxSource implements MemorySource {
   }
 
   private static int[] nodeOfCpu(Machine machine) {
-    int last =
-        machine.nodes().stream()
-            .flatMapToInt(node -> node.cpus().stream())
-            .max()
-            .orElse(-1);
+    int last = machine.nodes().stream().flatMapToInt(node -> node.cpus().stream()).max().orElse(-1);
     int[] nodes = new int[last + 1];
     Arrays.fill(nodes, machine.online().first());
     machine.nodes().forEach(node -> node.cpus().stream().forEach(cpu -> nodes[cpu] = node.id()));

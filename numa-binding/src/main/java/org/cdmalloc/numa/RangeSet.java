@@ -76,7 +76,9 @@ final class RangeSet {
     return run != null && run.getValue() > offset;
   }
 
-  /** Returns into how many pieces the set cuts the bytes from 0 to a limit: its runs and the gaps. */
+  /**
+   * Returns into how many pieces the set cuts the bytes from 0 to a limit: its runs and the gaps.
+   */
   int pieces(long limit) {
     if (runs.isEmpty()) {
       return 1;

@@ -5,10 +5,10 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The numbers that differ between architectures: system calls without a wrapper in the C library, and
- * one mmap flag. Numbers are from arch/x86/entry/syscalls/syscall_64.tbl, arch/powerpc and arch/s390
- * kernel/syscalls/syscall.tbl, and include/uapi/asm-generic/unistd.h for arm64 and riscv; the flag
- * from include/uapi/asm-generic/mman.h and arch/powerpc/include/uapi/asm/mman.h.
+ * The numbers that differ between architectures: system calls without a wrapper in the C library,
+ * and one mmap flag. Numbers are from arch/x86/entry/syscalls/syscall_64.tbl, arch/powerpc and
+ * arch/s390 kernel/syscalls/syscall.tbl, and include/uapi/asm-generic/unistd.h for arm64 and riscv;
+ * the flag from include/uapi/asm-generic/mman.h and arch/powerpc/include/uapi/asm/mman.h.
  *
  * @param mbind number of mbind(2)
  * @param getMempolicy number of get_mempolicy(2)

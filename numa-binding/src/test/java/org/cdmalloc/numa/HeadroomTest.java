@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,11 +19,29 @@ import org.junit.jupiter.api.io.TempDir;
 final class HeadroomTest {
   private static final long MIB = 1 << 20;
 
+  /** Two nodes of system memory: what falls off one falls on the other. */
+  private static final Machine TWO_NODES =
+      Machine.builder().node(Node.of(0, "0", 1L << 32)).node(Node.of(1, "1", 1L << 32)).build();
+
+  /** The same with a device whose memory the kernel would use after node 1, or after node 0. */
+  private static Machine withDevice(int distanceFromNode1) {
+    return Machine.builder()
+        .node(Node.of(0, "0", 1L << 32))
+        .node(Node.of(1, "1", 1L << 32))
+        .node(Node.memoryOnly(2, 1L << 32))
+        .distances(
+            new int[] {10, 20, 40},
+            new int[] {20, 10, distanceFromNode1},
+            new int[] {40, distanceFromNode1, 10})
+        .build();
+  }
+
   @TempDir private Path root;
 
   @BeforeEach
   void healthyHost() throws IOException {
-    write("proc/meminfo", "MemTotal:  8388608 kB\nMemFree:  4194304 kB\nMemAvailable:  4194304 kB\n");
+    write(
+        "proc/meminfo", "MemTotal:  8388608 kB\nMemFree:  4194304 kB\nMemAvailable:  4194304 kB\n");
     write(
         "proc/zoneinfo",
         """
@@ -50,7 +70,27 @@ final class HeadroomTest {
   private void nodeFree(int node, long kibibytes) throws IOException {
     write(
         "sys/devices/system/node/node" + node + "/meminfo",
-        "Node " + node + " MemTotal: 4194304 kB\nNode " + node + " MemFree:  " + kibibytes + " kB\n");
+        "Node "
+            + node
+            + " MemTotal: 4194304 kB\nNode "
+            + node
+            + " MemFree:  "
+            + kibibytes
+            + " kB\n");
+  }
+
+  /** Node 1 with next to nothing free, and clean, dirty and mapped file cache. */
+  private void nodeFullOfCache() throws IOException {
+    write(
+        "sys/devices/system/node/node1/meminfo",
+        """
+        Node 1 MemFree:           10240 kB
+        Node 1 Active(file):     102400 kB
+        Node 1 Inactive(file):   102400 kB
+        Node 1 Dirty:             10240 kB
+        Node 1 Writeback:         10240 kB
+        Node 1 Mapped:            10240 kB
+        """);
   }
 
   private void write(String file, String text) throws IOException {
@@ -79,8 +119,12 @@ final class HeadroomTest {
     return ControlGroup.find(root.resolve("proc"), root);
   }
 
+  private Headroom headroom(Machine machine) {
+    return new Headroom(root.resolve("proc"), root.resolve("sys"), group(), machine, 4096);
+  }
+
   private CommitResult check(int node, long bytes) {
-    return new Headroom(root.resolve("proc"), root.resolve("sys"), group(), 4096).check(node, bytes);
+    return headroom(TWO_NODES).check(node, bytes, true);
   }
 
   @Test
@@ -89,9 +133,28 @@ final class HeadroomTest {
     assertTrue(check(0, node0).isCommitted());
     CommitResult refused = check(0, node0 + 1);
     assertEquals(Outcome.NODE_FULL, refused.outcome());
-    assertTrue(refused.detail().contains("low_mark_bytes=40960000"), refused.detail());
+    assertTrue(refused.detail().contains("free_above_low_mark_bytes=" + node0), refused.detail());
     assertTrue(check(1, 64 * MIB - 2500 * 4096).isCommitted());
     assertEquals(Outcome.NODE_FULL, check(1, 64 * MIB - 2500 * 4096 + 1).outcome());
+  }
+
+  @Test
+  void cleanCacheCountsWithAMargin() throws IOException {
+    nodeFullOfCache();
+    long room = (10 + 200 - 30 - 64) * MIB - 2500 * 4096;
+    assertTrue(check(1, room).isCommitted());
+    CommitResult refused = check(1, room + 1);
+    assertEquals(Outcome.NODE_FULL, refused.outcome());
+    assertTrue(refused.detail().contains("with_clean_cache_bytes=" + room), refused.detail());
+  }
+
+  @Test
+  void cacheIsNotReliedOnWhereOverflowCouldReachADevice() throws IOException {
+    nodeFullOfCache();
+    // From node 1 the kernel turns to node 0 first, which has plenty.
+    assertTrue(headroom(withDevice(40)).check(1, 16 * MIB, true).isCommitted());
+    // Now the device comes first, and only what node 1 itself has free is safe.
+    assertEquals(Outcome.NODE_FULL, headroom(withDevice(15)).check(1, 16 * MIB, true).outcome());
   }
 
   @Test
@@ -147,19 +210,30 @@ final class HeadroomTest {
 
   @Test
   void aReadingIsNotUsedTwiceNearTheEdge() {
-    Headroom headroom = new Headroom(root.resolve("proc"), root.resolve("sys"), group(), 4096);
+    Headroom headroom = headroom(TWO_NODES);
     long most = 64 * MIB - 2500 * 4096;
     for (int i = 0; i < 3; i++) {
-      assertTrue(headroom.check(1, most).isCommitted());
-      assertEquals(Outcome.NODE_FULL, headroom.check(1, most + 1).outcome());
+      assertTrue(headroom.check(1, most, true).isCommitted());
+      assertEquals(Outcome.NODE_FULL, headroom.check(1, most + 1, true).outcome());
     }
+  }
+
+  @Test
+  void whatIsOnlyLookedAtDoesNotCount() {
+    Headroom headroom = headroom(TWO_NODES);
+    long most = 1024 * MIB - 10_000 * 4096;
+    for (int i = 0; i < 100; i++) {
+      assertTrue(headroom.check(0, most / 20, false).isCommitted());
+    }
+    assertTrue(headroom.check(0, most / 20, true).isCommitted());
   }
 
   @Test
   void withoutProcfsOrSysfsNothingIsPromised() {
     Path nowhere = root.resolve("nowhere");
-    Headroom blind = new Headroom(nowhere, nowhere, ControlGroup.find(nowhere, nowhere), 4096);
-    assertEquals(Outcome.NODE_FULL, blind.check(0, 1).outcome());
+    Headroom blind =
+        new Headroom(nowhere, nowhere, ControlGroup.find(nowhere, nowhere), TWO_NODES, 4096);
+    assertEquals(Outcome.NODE_FULL, blind.check(0, 1, true).outcome());
     assertEquals(0, blind.freeBytes(0));
   }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import java.util.OptionalLong;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceContract;
 import org.cdmalloc.topology.NodeMask;
@@ -14,10 +15,15 @@ final class LinuxSourceContractTest {
       return NodeMask.of(source.machine().withMemory().and(source.machine().withCpus()).first());
     }
 
-    /** Other processes use the node, and per-CPU lists hold some MiB. */
     @Override
-    protected long freeBytesTolerance() {
-      return 64L << 20;
+    protected boolean countsFreeBytesExactly() {
+      return false;
+    }
+
+    /** More than the node has is refused before any of it is asked for. */
+    @Override
+    protected OptionalLong bytesBeyondNode(MemorySource source, int node) {
+      return OptionalLong.of((source.machine().node(node).bytes() / CHUNK_BYTES + 1) * CHUNK_BYTES);
     }
   }
 

@@ -37,7 +37,9 @@ public final class BufferAddress {
   public static long of(ByteBuffer buffer) {
     if (!buffer.isDirect()) {
       throw new IllegalArgumentException(
-          "buffer is on the Java heap: capacity=" + buffer.capacity() + "; free what was allocated here");
+          "buffer is on the Java heap: capacity="
+              + buffer.capacity()
+              + "; free what was allocated here");
     }
     if (ADDRESS == null) {
       return UNKNOWN;
@@ -64,7 +66,8 @@ public final class BufferAddress {
     MethodHandles.Lookup lookup = MethodHandles.publicLookup();
     MethodHandle ofBuffer =
         lookup.findStatic(segment, "ofBuffer", MethodType.methodType(segment, Buffer.class));
-    MethodHandle address = lookup.findVirtual(segment, "address", MethodType.methodType(long.class));
+    MethodHandle address =
+        lookup.findVirtual(segment, "address", MethodType.methodType(long.class));
     MethodHandle ofPosition = MethodHandles.filterReturnValue(ofBuffer, address);
     MethodHandle minus =
         MethodHandles.lookup()

@@ -6,9 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import org.cdmalloc.internal.address.RegionAddresses;
 
-/**
- * Which zone an address belongs to. Immutable; a change makes a new map.
- */
+/** Which zone an address belongs to. Immutable; a change makes a new map. */
 final class AddressMap {
   /** Without zones. */
   static final AddressMap EMPTY = new AddressMap(List.of());

@@ -14,8 +14,8 @@ import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
 
 /**
- * Blocks: a path of zones and a size to an address or a buffer, and an address back to its zone. Safe
- * for use by any number of threads; the account is the zones', under their locks.
+ * Blocks: a path of zones and a size to an address or a buffer, and an address back to its zone.
+ * Safe for use by any number of threads; the account is the zones', under their locks.
  */
 public final class AllocationPath {
   private static final long PAGE_MASK = Zone.PAGE_BYTES - 1;
@@ -229,8 +229,7 @@ public final class AllocationPath {
     return extent;
   }
 
-  private static RuntimeException wrong(
-      long address, long offset, int answer, BackedZone zone) {
+  private static RuntimeException wrong(long address, long offset, int answer, BackedZone zone) {
     if (answer == Zone.CLOSED) {
       return new IllegalStateException(
           "allocator is closed: address=" + hex(address) + ", node=" + zone.node());

@@ -92,12 +92,10 @@ public final class Assembly {
       Map<Integer, DeviceZone> deviceZones = new HashMap<>();
       for (int node : devices.stream().toArray()) {
         int backing = hosts.getOrDefault(node, node);
-        deviceZones.put(
-            node, new DeviceZone(node, backing, bytes.get(node), source, allocation));
+        deviceZones.put(node, new DeviceZone(node, backing, bytes.get(node), source, allocation));
       }
       SystemPaths paths = new SystemPaths(machine, devices, zones, source);
-      Assembly assembly =
-          new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones));
+      Assembly assembly = new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones));
       assembled = true;
       return assembly;
     } finally {

@@ -12,8 +12,8 @@ import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 
 /**
- * A zone over a region: hands out pages that are resident on their node, asking the source for memory
- * when a run of pages is not backed yet.
+ * A zone over a region: hands out pages that are resident on their node, asking the source for
+ * memory when a run of pages is not backed yet.
  */
 public final class BackedZone {
   /** What is asked of a source at a time: the size of a huge page on most machines. */

@@ -27,8 +27,8 @@ public final class Capacities {
    * @param chosen what the user chose, by node
    * @param source asked for the OS page size and the process's limit
    * @return bytes by node, whole OS pages
-   * @throws IllegalArgumentException if a chosen capacity is for no node with memory, or larger than
-   *     the node
+   * @throws IllegalArgumentException if a chosen capacity is for no node with memory, or larger
+   *     than the node
    */
   public static Map<Integer, Long> of(
       Machine machine, NodeMask system, Map<Integer, Long> chosen, MemorySource source) {

@@ -5,8 +5,8 @@ import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.spi.MemorySource;
 
 /**
- * A device node's zone and whether it is there: nothing of the node is reserved before it is brought
- * online. Its path holds itself alone, so a request that walks it can reach nothing else.
+ * A device node's zone and whether it is there: nothing of the node is reserved before it is
+ * brought online. Its path holds itself alone, so a request that walks it can reach nothing else.
  */
 public final class DeviceZone {
   private final int node;

@@ -59,6 +59,7 @@ public final class Sources {
               + "; "
               + COORDINATES);
     }
-    throw new IllegalStateException("no memory source can serve here" + reasons + "; " + COORDINATES);
+    throw new IllegalStateException(
+        "no memory source can serve here" + reasons + "; " + COORDINATES);
   }
 }

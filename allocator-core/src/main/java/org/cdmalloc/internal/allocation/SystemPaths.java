@@ -14,8 +14,8 @@ import org.cdmalloc.topology.NodeMask;
 import org.cdmalloc.topology.SpillMode;
 
 /**
- * Turns a placement on system nodes into the zones that it may use. Each placement is resolved once;
- * device zones are in none of the results, so the walk needs no rule about them.
+ * Turns a placement on system nodes into the zones that it may use. Each placement is resolved
+ * once; device zones are in none of the results, so the walk needs no rule about them.
  */
 public final class SystemPaths {
   private final Machine machine;
@@ -49,8 +49,7 @@ public final class SystemPaths {
     this.zones = Map.copyOf(zones);
     this.source = source;
     this.callers =
-        new CallerLists(
-            machine.zonelists(devices, LoadRule.ACCUMULATE, SpillMode.RAM), system);
+        new CallerLists(machine.zonelists(devices, LoadRule.ACCUMULATE, SpillMode.RAM), system);
     this.local = byCaller(system, true);
     this.onlyLocal = system.size() == 1 ? local[machine.online().first()] : null;
   }
@@ -119,8 +118,7 @@ public final class SystemPaths {
   }
 
   private void requireBound(Placement placement, NodeMask nodes) {
-    nodes
-        .stream()
+    nodes.stream()
         .filter(node -> !zones.get(node).isBound())
         .findFirst()
         .ifPresent(
@@ -137,9 +135,7 @@ public final class SystemPaths {
 
   private ZonePath[] byCaller(NodeMask allowed, boolean keepsReserve) {
     ZonePath[] paths = new ZonePath[machine.online().last() + 1];
-    machine
-        .online()
-        .stream()
+    machine.online().stream()
         .forEach(caller -> paths[caller] = path(callers.of(caller), allowed, keepsReserve));
     return paths;
   }

@@ -12,8 +12,8 @@ public final class ZonePath {
   /**
    * Makes a path.
    *
-   * @param keepsReserve true for requests that name no node they insist on: they stop at each zone's
-   *     low mark, what is below it serves those that insist
+   * @param keepsReserve true for requests that name no node they insist on: they stop at each
+   *     zone's low mark, what is below it serves those that insist
    * @param zones in order
    */
   ZonePath(boolean keepsReserve, BackedZone... zones) {

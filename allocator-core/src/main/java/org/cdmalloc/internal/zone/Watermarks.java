@@ -16,9 +16,9 @@ public record Watermarks(int minPages, int lowPages, int highPages) {
   /**
    * Makes a set of levels.
    *
-   * @param minPages as {@link #minPages()}
-   * @param lowPages as {@link #lowPages()}
-   * @param highPages as {@link #highPages()}
+   * @param minPages the lowest level
+   * @param lowPages the level in the middle
+   * @param highPages the highest level
    * @throws IllegalArgumentException unless 0 ≤ {@code minPages} ≤ {@code lowPages} ≤ {@code
    *     highPages}
    */

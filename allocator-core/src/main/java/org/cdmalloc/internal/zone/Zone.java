@@ -13,8 +13,9 @@ import java.util.concurrent.locks.ReentrantLock;
  *
  * <p><b>Cost.</b> Taking and freeing take O({@link #maxOrder}) steps and allocate nothing on the
  * Java heap, except that a take which goes where no take went before makes room for the metadata of
- * some {@value PageMap#GROUP_PAGES} pages. If the heap is then exhausted the zone is as it was.
- * Metadata stays below 1.6 bytes per page as soon as it is used by more than a few runs.
+ * some {@value PageMap#GROUP_PAGES} pages. If the heap is then exhausted the zone is as it was. All
+ * metadata together takes at most 1.6 bytes per page of a zone of 32 MiB and more, and of a smaller
+ * one a few KiB.
  *
  * <p><b>Threads.</b> Every method may be called by any number of threads; each is one short
  * critical section. What happened before a run was freed happens before whatever follows its next

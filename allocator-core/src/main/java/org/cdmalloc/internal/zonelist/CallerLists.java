@@ -6,8 +6,8 @@ import org.cdmalloc.topology.NodeMask;
 import org.cdmalloc.topology.Zonelist;
 
 /**
- * Which system nodes an implicit request tries, by the node of the CPU that it runs on. A caller on a
- * system node with memory uses that node's fallback list; a caller on a device node, or on a node
+ * Which system nodes an implicit request tries, by the node of the CPU that it runs on. A caller on
+ * a system node with memory uses that node's fallback list; a caller on a device node, or on a node
  * without memory, uses the list of the nearest system node.
  */
 public final class CallerLists {
@@ -18,8 +18,8 @@ public final class CallerLists {
    * Prepares the lists of a machine.
    *
    * @param rows the zonelists of all online nodes, built with {@link
-   *     org.cdmalloc.topology.SpillMode#RAM}, so that the row of a device shows which system nodes are
-   *     near it
+   *     org.cdmalloc.topology.SpillMode#RAM}, so that the row of a device shows which system nodes
+   *     are near it
    * @param system the system nodes with memory, at least one
    */
   public CallerLists(List<Zonelist> rows, NodeMask system) {
@@ -42,7 +42,8 @@ public final class CallerLists {
         return row(near);
       }
     }
-    throw new IllegalStateException("a row without system nodes: node=" + caller + ", system=" + system);
+    throw new IllegalStateException(
+        "a row without system nodes: node=" + caller + ", system=" + system);
   }
 
   private List<Integer> row(int node) {

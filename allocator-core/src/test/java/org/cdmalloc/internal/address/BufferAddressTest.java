@@ -24,7 +24,6 @@ final class BufferAddressTest {
 
   @Test
   void aBufferOnTheHeapHasNone() {
-    assertThrows(
-        IllegalArgumentException.class, () -> BufferAddress.of(ByteBuffer.allocate(16)));
+    assertThrows(IllegalArgumentException.class, () -> BufferAddress.of(ByteBuffer.allocate(16)));
   }
 }

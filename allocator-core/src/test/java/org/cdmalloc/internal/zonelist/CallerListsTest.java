@@ -44,9 +44,7 @@ final class CallerListsTest {
       }
       CallerLists lists = lists(machine, devices);
       String replay = "replay with -Dseed=" + seed + ": " + machine + ", devices=" + devices;
-      machine
-          .online()
-          .stream()
+      machine.online().stream()
           .forEach(
               caller -> {
                 List<Integer> list = lists.of(caller);
@@ -77,7 +75,6 @@ final class CallerListsTest {
   @Test
   void aNodeThatIsNotOnlineIsRefused() {
     Machine machine = Machine.builder().node(Node.of(0, "0", 1 << 20)).build();
-    assertThrows(
-        IllegalArgumentException.class, () -> lists(machine, NodeMask.EMPTY).of(1));
+    assertThrows(IllegalArgumentException.class, () -> lists(machine, NodeMask.EMPTY).of(1));
   }
 }

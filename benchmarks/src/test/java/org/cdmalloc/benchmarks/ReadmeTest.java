@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.benchmarks;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+/** What the README shows compiles, runs, and does what it says. */
+final class ReadmeTest {
+  private static final Path ROOT = Path.of("..");
+
+  private static String between(String text, String begin, String end) {
+    int from = text.indexOf(begin) + begin.length();
+    assertTrue(from >= begin.length() && text.indexOf(end, from) > from, begin);
+    return text.substring(from, text.indexOf(end, from)).stripIndent().strip();
+  }
+
+  @Test
+  void theExampleIsTheOneThatRuns() throws IOException {
+    String readme = Files.readString(ROOT.resolve("README.md"));
+    String source =
+        Files.readString(Path.of("src/test/java/org/cdmalloc/benchmarks/ReadmeExample.java"));
+    assertEquals(
+        between(source, "// README begins\n", "    // README ends"),
+        between(readme, "```java\n", "```"));
+  }
+
+  @Test
+  void theExampleDoesWhatItSays() {
+    ReadmeExample.run();
+    ReadmeExample.check();
+  }
+
+  @Test
+  void theReadmeIsShort() throws IOException {
+    assertTrue(Files.readAllLines(ROOT.resolve("README.md")).size() <= 150);
+  }
+}
