@@ -13,28 +13,25 @@ import org.cdmalloc.Placement;
 final class ReadmeExample {
   private ReadmeExample() {}
 
-  // spotless:off
   static void run() {
     // README begins
     try (NodeAllocator memory = NodeAllocator.builder().deviceArena(9, 0, 8 << 20).open()) {
-      ByteBuffer near =
-          memory.allocateBuffer(64 * 1024); // implicit: near the caller, system RAM only, zeroed
+      // Implicit: near the caller, on system RAM only, zeroed.
+      ByteBuffer near = memory.allocateBuffer(64 * 1024);
       memory.free(near);
 
-      long block =
-          memory.allocate(4096, Placement.onNode(0)); // a raw address, on node 0 or an exception
+      // A raw address, on node 0 or an exception.
+      long block = memory.allocate(4096, Placement.onNode(0));
       memory.free(block);
 
-      DeviceNode device = memory.device(9); // the capability: the only way to a device node
-      device.online(); // nothing of it was reserved or listed before
-      ByteBuffer named =
-          device.allocateBuffer(1 << 20); // on node 9, or an exception that says why not
+      // The capability is the only way to a device node; nothing of it was reserved before.
+      DeviceNode device = memory.device(9);
+      device.online();
+      ByteBuffer named = device.allocateBuffer(1 << 20); // on node 9 or an exception
       device.free(named);
     }
     // README ends
   }
-
-  // spotless:on
 
   static void check() {
     try (NodeAllocator memory = NodeAllocator.builder().deviceArena(9, 0, 8 << 20).open()) {

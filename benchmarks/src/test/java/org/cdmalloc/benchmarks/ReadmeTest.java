@@ -16,7 +16,7 @@ final class ReadmeTest {
   private static String between(String text, String begin, String end) {
     int from = text.indexOf(begin) + begin.length();
     assertTrue(from >= begin.length() && text.indexOf(end, from) > from, begin);
-    return text.substring(from, text.indexOf(end, from)).stripIndent().strip();
+    return text.substring(from, text.indexOf(end, from)).stripTrailing().stripIndent();
   }
 
   @Test

@@ -98,16 +98,15 @@ final class Headroom {
    *
    * @param node where it shall come from
    * @param bytes how much
-   * @param take true if it is asked for next, so that it counts in later checks
    * @return committed if so, else what is short
    */
-  CommitResult check(int node, long bytes, boolean take) {
+  CommitResult check(int node, long bytes) {
     Account account = accounts.get(node);
     if (account == null || !serves(account, bytes)) {
       account = new Account(read(node), 0);
     }
     long asked = account.asked + bytes;
-    accounts.put(node, take ? new Account(account.reading, asked) : account);
+    accounts.put(node, new Account(account.reading, asked));
     Reading reading = account.reading;
     if (reading.node() < asked) {
       return new CommitResult(

@@ -249,7 +249,7 @@ final class LinuxSource implements MemorySource {
     long wanted = gaps.stream().mapToLong(gap -> gap[1] - gap[0]).sum();
     if (wanted > CHUNK_BYTES) {
       // What cannot fit as a whole is refused before the node is filled with a part of it.
-      CommitResult room = headroom.check(region.node(), wanted, false);
+      CommitResult room = headroom.check(region.node(), wanted);
       if (!room.isCommitted()) {
         return room;
       }
@@ -270,7 +270,7 @@ final class LinuxSource implements MemorySource {
 
   /** Commits a range of which nothing is committed. */
   private CommitResult commitChunk(LinuxRegion region, long start, long end) {
-    CommitResult room = headroom.check(region.node(), end - start, true);
+    CommitResult room = headroom.check(region.node(), end - start);
     if (!room.isCommitted()) {
       return room;
     }

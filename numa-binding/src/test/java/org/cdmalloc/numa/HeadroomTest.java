@@ -124,7 +124,7 @@ final class HeadroomTest {
   }
 
   private CommitResult check(int node, long bytes) {
-    return headroom(TWO_NODES).check(node, bytes, true);
+    return headroom(TWO_NODES).check(node, bytes);
   }
 
   @Test
@@ -152,9 +152,9 @@ final class HeadroomTest {
   void cacheIsNotReliedOnWhereOverflowCouldReachADevice() throws IOException {
     nodeFullOfCache();
     // From node 1 the kernel turns to node 0 first, which has plenty.
-    assertTrue(headroom(withDevice(40)).check(1, 16 * MIB, true).isCommitted());
+    assertTrue(headroom(withDevice(40)).check(1, 16 * MIB).isCommitted());
     // Now the device comes first, and only what node 1 itself has free is safe.
-    assertEquals(Outcome.NODE_FULL, headroom(withDevice(15)).check(1, 16 * MIB, true).outcome());
+    assertEquals(Outcome.NODE_FULL, headroom(withDevice(15)).check(1, 16 * MIB).outcome());
   }
 
   @Test
@@ -213,19 +213,9 @@ final class HeadroomTest {
     Headroom headroom = headroom(TWO_NODES);
     long most = 64 * MIB - 2500 * 4096;
     for (int i = 0; i < 3; i++) {
-      assertTrue(headroom.check(1, most, true).isCommitted());
-      assertEquals(Outcome.NODE_FULL, headroom.check(1, most + 1, true).outcome());
+      assertTrue(headroom.check(1, most).isCommitted());
+      assertEquals(Outcome.NODE_FULL, headroom.check(1, most + 1).outcome());
     }
-  }
-
-  @Test
-  void whatIsOnlyLookedAtDoesNotCount() {
-    Headroom headroom = headroom(TWO_NODES);
-    long most = 1024 * MIB - 10_000 * 4096;
-    for (int i = 0; i < 100; i++) {
-      assertTrue(headroom.check(0, most / 20, false).isCommitted());
-    }
-    assertTrue(headroom.check(0, most / 20, true).isCommitted());
   }
 
   @Test
@@ -233,7 +223,7 @@ final class HeadroomTest {
     Path nowhere = root.resolve("nowhere");
     Headroom blind =
         new Headroom(nowhere, nowhere, ControlGroup.find(nowhere, nowhere), TWO_NODES, 4096);
-    assertEquals(Outcome.NODE_FULL, blind.check(0, 1, true).outcome());
+    assertEquals(Outcome.NODE_FULL, blind.check(0, 1).outcome());
     assertEquals(0, blind.freeBytes(0));
   }
 }
