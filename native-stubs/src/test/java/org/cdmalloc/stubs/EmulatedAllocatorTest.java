@@ -12,6 +12,7 @@ import org.cdmalloc.DeviceNode;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeAllocatorContract;
 import org.cdmalloc.NodeMemoryExhaustedException;
+import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
@@ -186,6 +187,29 @@ final class EmulatedAllocatorTest {
       // What is committed already still serves.
       source.commit(source.reserve(1, 8 * MEBIBYTE), 0, 8 * MEBIBYTE);
       memory.free(memory.allocate(MEBIBYTE, Placement.onNode(1)));
+    }
+  }
+
+  @Test
+  void defaultCapacitiesAreAQuarterHalfOfTheRestAndAllOfADevice() {
+    long gib = 1024 * MEBIBYTE;
+    assertEquals(List.of(2 * gib, gib, 3 * gib), capacities(8 * gib, 4 * gib, 3 * gib));
+    // Together at least 64 MiB, and not more than there is.
+    assertEquals(List.of(48 * MEBIBYTE, 16 * MEBIBYTE), capacities(96 * MEBIBYTE, 32 * MEBIBYTE));
+    assertEquals(List.of(16 * MEBIBYTE, 16 * MEBIBYTE), capacities(16 * MEBIBYTE, 16 * MEBIBYTE));
+  }
+
+  /** Opens a machine of two system nodes and perhaps a device, of these sizes. */
+  private static List<Long> capacities(long... bytes) {
+    Machine.Builder builder = Machine.builder();
+    for (int node = 0; node < bytes.length; node++) {
+      builder.node(
+          node < 2
+              ? Node.of(node, Integer.toString(node), bytes[node])
+              : Node.memoryOnly(node, bytes[node]));
+    }
+    try (NodeAllocator memory = NodeAllocator.builder().machine(builder.build()).open()) {
+      return memory.report().stream().map(NodeReport::capacityBytes).toList();
     }
   }
 

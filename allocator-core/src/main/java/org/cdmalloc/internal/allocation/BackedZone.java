@@ -222,13 +222,15 @@ public final class BackedZone {
           .append((long) largestRunPages() * Zone.PAGE_BYTES);
     } else if (freePages - pages < floorPages) {
       text.append(floorPages > 0 ? "would fall below its low mark" : "has too few free pages");
+    } else if (pages > 1 << Math.max(0, zone.largestFreeOrder())) {
+      text.append("free pages are not in one block");
     } else if (!lastRefusal.isCommitted()) {
       text.append("memory refused: ")
           .append(lastRefusal.outcome())
           .append(' ')
           .append(lastRefusal.detail());
     } else {
-      text.append("free pages are not in one block");
+      text.append("others were faster; it may have room now");
     }
     Watermarks marks = zone.watermarks();
     text.append(", wanted_pages=").append(pages).append(", free_pages=").append(freePages);

@@ -45,7 +45,7 @@ public final class Capacities {
       if (node.hasMemory()) {
         long share =
             system.contains(node.id())
-                ? (long) ((double) node.bytes() / systemBytes * together)
+                ? wholeUnits((long) ((double) node.bytes() / systemBytes * together))
                 : node.bytes();
         long bytes = chosen.getOrDefault(node.id(), share);
         long osPage = source.osPageBytes();
@@ -53,6 +53,13 @@ public final class Capacities {
       }
     }
     return capacities;
+  }
+
+  /** A zone that ends with a whole commit unit has no small blocks at its end. */
+  private static long wholeUnits(long bytes) {
+    return bytes < BackedZone.COMMIT_BYTES
+        ? bytes
+        : bytes / BackedZone.COMMIT_BYTES * BackedZone.COMMIT_BYTES;
   }
 
   private static void requireFits(Machine machine, int node, long bytes) {
