@@ -10,6 +10,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.Assembly;
@@ -31,11 +32,17 @@ import org.cdmalloc.topology.NodeMask;
  * a live block is detected, except that an address cannot show a second free after the block was
  * given out again.
  *
+ * <p>An allocator that is never closed keeps its memory, even when it can no longer be reached: raw
+ * addresses may be in use.
+ *
  * <p>Safe for use by any number of threads. Allocating and freeing by address makes no garbage on
  * the Java heap once warm; a buffer is one object.
  */
 public final class NodeAllocator implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
+
+  /** What blocks binding blocks it for the whole JVM, so it is said once. */
+  private static final AtomicBoolean WARNED = new AtomicBoolean();
 
   private final Assembly parts;
   private final AllocationPath allocation;
@@ -206,6 +213,20 @@ public final class NodeAllocator implements AutoCloseable {
    */
   public ByteBuffer tryAllocateBuffer(int bytes) {
     return allocation.tryAllocateBuffer(system.local(), bytes);
+  }
+
+  /**
+   * Allocates a zeroed buffer where a placement says, if there is room.
+   *
+   * @param bytes its capacity, 0 or more
+   * @param placement where
+   * @return a direct, big-endian buffer of exactly that capacity, or null
+   * @throws NodeAccessException as {@link #allocate(long, Placement)}
+   * @throws IllegalArgumentException as {@link #allocate(long, Placement)}
+   * @throws IllegalStateException as {@link #allocate(long, Placement)}
+   */
+  public ByteBuffer tryAllocateBuffer(int bytes, Placement placement) {
+    return allocation.tryAllocateBuffer(path(placement), bytes);
   }
 
   /**
@@ -396,7 +417,7 @@ public final class NodeAllocator implements AutoCloseable {
       MemorySource memory = source != null ? source : Sources.open(Optional.ofNullable(machine));
       NodeMask devices = deviceNodes != null ? deviceNodes : memory.machine().memoryOnly();
       Assembly parts = Assembly.of(memory, devices, arenas.values(), capacities);
-      if (!memory.diagnosis().binds()) {
+      if (!memory.diagnosis().binds() && WARNED.compareAndSet(false, true)) {
         LOGGER.log(
             Level.WARNING,
             "memory is not bound to nodes here, requests that name a node will be refused: {0}",

@@ -271,6 +271,7 @@ public abstract class NodeAllocatorContract {
     long empty = memory.allocate(0, Placement.onNode(0));
     assertEquals(PAGE, report(0).usedBytes());
     memory.free(empty);
+    assertNull(memory.tryAllocateBuffer(Integer.MAX_VALUE, Placement.onNode(0)));
     // 0 if no system node has room above its low mark.
     assertEquals(0, memory.tryAllocate(Long.MAX_VALUE));
     assertThrows(
@@ -300,6 +301,8 @@ public abstract class NodeAllocatorContract {
     ByteBuffer buffer = memory.allocateBuffer(1 << 20);
     fill(buffer, (byte) 0x5a);
     long block = memory.allocate(PAGE);
+    DeviceNode device = memory.device(ARENA);
+    device.online();
     memory.close();
     memory.close();
     // A buffer that is still reachable reads zeros.
@@ -307,8 +310,9 @@ public abstract class NodeAllocatorContract {
     assertThrows(IllegalStateException.class, () -> memory.allocate(1));
     assertThrows(IllegalStateException.class, () -> memory.tryAllocateBuffer(1));
     assertThrows(IllegalStateException.class, () -> memory.free(block));
+    assertThrows(IllegalStateException.class, () -> memory.free(block + 1));
     assertThrows(IllegalStateException.class, () -> memory.residency(block));
-    assertThrows(IllegalStateException.class, () -> memory.device(ARENA).online());
+    assertThrows(IllegalStateException.class, () -> device.online());
   }
 
   @Test
@@ -348,6 +352,9 @@ public abstract class NodeAllocatorContract {
     assertThrows(
         IllegalArgumentException.class,
         () -> builder().deviceArena(ARENA, 0, 1).deviceArena(ARENA, 0, 1));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> builder().deviceArena(ARENA, 0, MEBIBYTE).deviceArena(1022, ARENA, PAGE).open());
     // All nodes are devices: refused.
     assertThrows(
         IllegalArgumentException.class,

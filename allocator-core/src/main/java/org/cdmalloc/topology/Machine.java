@@ -210,7 +210,7 @@ public final class Machine {
               + bytes
               + ", host="
               + host
-              + ", hostBytes="
+              + ", host_bytes="
               + hostNode.bytes());
     }
     Builder changed = builder().origin(origin).possible(possible);
@@ -231,6 +231,26 @@ public final class Machine {
               : distances.between(standsAt, reaches);
         });
     return changed.build();
+  }
+
+  /**
+   * Returns this machine as a process sees it that may use the memory of some nodes only.
+   *
+   * @param allowed the nodes whose memory may be used; all others keep their CPUs and have none
+   * @return the changed machine, or this one if nothing changes
+   */
+  public Machine withMemoryOn(NodeMask allowed) {
+    if (allowed.containsAll(withMemory())) {
+      return this;
+    }
+    Builder changed = builder().origin(origin).possible(possible);
+    for (Node node : nodes) {
+      changed.node(
+          allowed.contains(node.id())
+              ? node
+              : new Node(node.id(), node.cpus(), 0, false, node.attributes()));
+    }
+    return changed.distances(distances::between).build();
   }
 
   private NodeMask select(Predicate<Node> condition) {

@@ -11,7 +11,23 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class MachineTest {
+final class MachineTest {
+  @Test
+  void memoryThatMayNotBeUsedIsTakenAway() {
+    Machine host =
+        Machine.builder()
+            .node(Node.of(0, "0", 1 << 20))
+            .node(Node.of(1, "1", 1 << 20))
+            .node(Node.memoryOnly(2, 1 << 20))
+            .distances((from, to) -> 10 + Math.abs(from - to))
+            .build();
+    Machine seen = host.withMemoryOn(NodeMask.of(1, 7));
+    assertEquals(NodeMask.of(1), seen.withMemory());
+    assertEquals(host.withCpus(), seen.withCpus());
+    assertEquals(host.distances(), seen.distances());
+    assertEquals(host, host.withMemoryOn(NodeMask.parse("0-1023")));
+  }
+
   private static final long GIB = 1L << 30;
 
   /** Two sockets, a node without memory, a device and a placeholder. */

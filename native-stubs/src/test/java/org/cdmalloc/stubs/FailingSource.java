@@ -18,7 +18,8 @@ final class FailingSource implements MemorySource {
     RESERVE,
     COMMIT,
     COMMIT_FULL,
-    VIEW
+    VIEW,
+    RELEASE
   }
 
   private final MemorySource source;
@@ -73,6 +74,7 @@ final class FailingSource implements MemorySource {
   @Override
   public void release(Region region) {
     source.release(region);
+    throwIfFailing(Call.RELEASE);
   }
 
   @Override

@@ -16,7 +16,6 @@ import org.junit.jupiter.api.Test;
 /** Nothing is lost on a failure: what was reserved is returned, and later requests work. */
 final class FailureTest {
   private static final long MEBIBYTE = 1 << 20;
-  private static final int UNITS = 8;
 
   private final EmulatedSource machine =
       EmulatedSource.of(
@@ -34,39 +33,57 @@ final class FailureTest {
         .open();
   }
 
-  private void assertAsNew(NodeAllocator memory) {
-    for (NodeReport report : memory.report()) {
-      assertEquals(0, report.usedBytes());
-      assertEquals(0, report.liveBlocks());
-      assertEquals(0, report.committedBytes());
-    }
-    assertEquals(64 * MEBIBYTE, machine.freeBytes(0));
-    long block = memory.allocate(UNITS * 2 * MEBIBYTE, Placement.onNode(0));
-    memory.free(block);
+  /** Commits units 0 and 4 to 7, so that a run of all units has two ranges to commit. */
+  private static void commitWithAHole(NodeAllocator memory) {
+    long first = memory.allocate(2 * MEBIBYTE, Placement.onNode(0));
+    long second = memory.allocate(8 * MEBIBYTE, Placement.onNode(0));
+    memory.free(first);
+    memory.free(second);
+  }
+
+  private void assertNothingLost(NodeAllocator memory) {
+    NodeReport report = memory.report().get(0);
+    assertEquals(0, report.usedBytes());
+    assertEquals(0, report.liveBlocks());
+    assertEquals(10 * MEBIBYTE, report.committedBytes());
+    assertEquals(54 * MEBIBYTE, machine.freeBytes(0));
+    memory.free(memory.allocate(32 * MEBIBYTE, Placement.onNode(0)));
   }
 
   @Test
-  void aCommitThatThrowsAtAnyUnitLeavesNothingBehind() {
-    for (int unit = 1; unit <= UNITS; unit++) {
+  void aCommitThatThrowsAtAnyRangeLeavesNothingBehind() {
+    for (int range = 1; range <= 2; range++) {
       try (NodeAllocator memory = open()) {
-        source.fail(FailingSource.Call.COMMIT, unit);
+        commitWithAHole(memory);
+        source.fail(FailingSource.Call.COMMIT, range);
         assertThrows(
-            NativeCallException.class,
-            () -> memory.allocate(UNITS * 2 * MEBIBYTE, Placement.onNode(0)));
-        assertAsNew(memory);
+            NativeCallException.class, () -> memory.allocate(32 * MEBIBYTE, Placement.onNode(0)));
+        assertNothingLost(memory);
       }
     }
   }
 
   @Test
-  void aCommitThatIsRefusedAtAnyUnitLeavesNothingBehind() {
-    for (int unit = 1; unit <= UNITS; unit++) {
+  void aCommitThatIsRefusedAtAnyRangeLeavesNothingBehind() {
+    for (int range = 1; range <= 2; range++) {
       try (NodeAllocator memory = open()) {
-        source.fail(FailingSource.Call.COMMIT_FULL, unit);
-        assertEquals(0, memory.tryAllocate(UNITS * 2 * MEBIBYTE, Placement.onNode(0)));
-        assertAsNew(memory);
+        commitWithAHole(memory);
+        source.fail(FailingSource.Call.COMMIT_FULL, range);
+        assertEquals(0, memory.tryAllocate(32 * MEBIBYTE, Placement.onNode(0)));
+        assertNothingLost(memory);
       }
     }
+  }
+
+  @Test
+  void aZoneThatCannotBeReleasedDoesNotKeepTheOthersOpen() {
+    NodeAllocator memory = open();
+    memory.allocate(4096, Placement.onNode(1));
+    source.fail(FailingSource.Call.RELEASE, 1);
+    assertThrows(NativeCallException.class, memory::close);
+    memory.close();
+    assertEquals(64 * MEBIBYTE, machine.freeBytes(1));
+    assertThrows(IllegalStateException.class, () -> memory.allocate(1, Placement.onNode(1)));
   }
 
   @Test
@@ -85,7 +102,7 @@ final class FailureTest {
     source.fail(FailingSource.Call.RESERVE, 2);
     assertThrows(NativeCallException.class, this::open);
     try (NodeAllocator memory = open()) {
-      assertAsNew(memory);
+      memory.free(memory.allocate(32 * MEBIBYTE, Placement.onNode(1)));
     }
   }
 

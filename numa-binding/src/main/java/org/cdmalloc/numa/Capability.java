@@ -37,9 +37,9 @@ record Capability(
     }
   }
 
-  /** Tries the calls. */
-  static Capability probe(Kernel kernel, Machine machine) {
-    List<String> findings = new ArrayList<>();
+  /** Tries the calls; what was found before stands first. */
+  static Capability probe(Kernel kernel, Machine machine, List<String> knownFindings) {
+    List<String> findings = new ArrayList<>(knownFindings);
     int pageBytes = kernel.pageBytes();
     long page = kernel.map(pageBytes, Kernel.PROT_READ_WRITE);
     if (page < 0) {
@@ -47,7 +47,7 @@ record Capability(
     }
     try {
       int node = machine.withMemory().first();
-      int errno = kernel.bind(page, pageBytes, Kernel.MPOL_PREFERRED, node, 0);
+      int errno = kernel.prefer(page, pageBytes, node);
       boolean binds = errno == 0;
       if (!binds) {
         findings.add(refused("mbind", errno));

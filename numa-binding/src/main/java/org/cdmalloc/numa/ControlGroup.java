@@ -142,6 +142,8 @@ final class ControlGroup {
   /** Adds a group's directory and those above it, up to the mount point. */
   private static void addLevels(
       List<Level> levels, Path proc, Path root, Version version, String group) {
+    Path mountPoint = null;
+    String inside = "";
     for (String line : lines(proc.resolve("self/mountinfo"))) {
       // proc(5): id parent major:minor root mount-point options [tags] - type source super-options
       String[] halves = line.split(" - ", 2);
@@ -150,19 +152,33 @@ final class ControlGroup {
       if (mount.length < 5 || type.length < 3 || !holds(version, type)) {
         continue;
       }
-      Path mountPoint = root.resolve(mount[4].substring(1));
+      String mountRoot = mount[3].equals("/") ? "" : unescaped(mount[3]);
+      boolean shows = group.equals(mountRoot) || group.startsWith(mountRoot + "/");
       // In a container the group's path may lie outside the mounted root; the mount point is then
       // the innermost group that can be seen.
-      String inside = group.startsWith(mount[3]) ? group.substring(mount[3].length()) : "";
-      Path directory = mountPoint.resolve(inside.startsWith("/") ? inside.substring(1) : inside);
-      while (directory != null && directory.startsWith(mountPoint)) {
-        if (Files.isReadable(directory.resolve(version.limit))) {
-          levels.add(new Level(directory, version));
-        }
-        directory = directory.getParent();
+      if (mountPoint == null || shows) {
+        mountPoint = root.resolve(unescaped(mount[4]).substring(1));
+        inside = shows ? group.substring(mountRoot.length()) : "";
       }
+      if (shows) {
+        break;
+      }
+    }
+    if (mountPoint == null) {
       return;
     }
+    Path directory = mountPoint.resolve(inside.startsWith("/") ? inside.substring(1) : inside);
+    while (directory != null && directory.startsWith(mountPoint)) {
+      if (Files.isReadable(directory.resolve(version.limit))) {
+        levels.add(new Level(directory, version));
+      }
+      directory = directory.getParent();
+    }
+  }
+
+  /** Blanks and backslashes stand in mountinfo as octal numbers. */
+  private static String unescaped(String path) {
+    return path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\");
   }
 
   private static boolean holds(Version version, String[] type) {

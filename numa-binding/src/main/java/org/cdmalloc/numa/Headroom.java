@@ -15,17 +15,17 @@ import org.cdmalloc.topology.LoadRule;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 import org.cdmalloc.topology.SpillMode;
-import org.cdmalloc.topology.Zonelist;
 
 /**
  * Whether memory can be asked for without the kernel having to kill or to place it elsewhere: a
  * bound node that is full, a control group's limit and a host without memory all end in the OOM
  * killer, never in an error. So figures are read first, and what is short is a value.
  *
- * <p>A node has room if its free memory above its low marks holds what is asked for. Where free
- * memory is short only because clean page cache fills the node, it has room if free memory and
- * cache together hold it with a margin, and if what falls elsewhere until it is moved back falls on
- * system memory: on the nodes that the kernel tries before the first other node without CPUs.
+ * <p>A node has room if its free memory above its low marks and reserves holds what is asked for.
+ * Where free memory is short only because clean page cache fills the node, it has room if free
+ * memory and cache together hold it with a margin, and if what falls elsewhere until it is moved
+ * back falls on system memory: on the nodes that the kernel tries before the first other node
+ * without CPUs.
  *
  * <p>A reading serves for a millisecond and while what was asked for since is small against what it
  * showed; near the edge every request reads anew. What other processes take in between is the race
@@ -65,7 +65,7 @@ final class Headroom {
   /** What was read of a node, and what was asked for since. */
   private record Account(Reading reading, long asked) {}
 
-  private record Marks(long nanos, Map<Integer, Long> lowBytes) {}
+  private record Marks(long nanos, Map<Integer, Long> unusableBytes) {}
 
   private final Path proc;
   private final Path nodeDirectory;
@@ -73,6 +73,8 @@ final class Headroom {
   private final Machine machine;
   private final int pageBytes;
   private final Map<Integer, Account> accounts = new ConcurrentHashMap<>();
+  private final boolean hasNodes;
+  private final Map<Integer, List<Integer>> fallbacks = new HashMap<>();
   private volatile Marks marks;
 
   /**
@@ -90,6 +92,11 @@ final class Headroom {
     this.group = group;
     this.machine = machine;
     this.pageBytes = pageBytes;
+    this.hasNodes = Files.isDirectory(nodeDirectory);
+    // The kernel's own order, which knows no device nodes.
+    machine
+        .zonelists(NodeMask.EMPTY, LoadRule.ACCUMULATE, SpillMode.RAM)
+        .forEach(list -> fallbacks.put(list.node(), list.fallback()));
     this.marks = readMarks();
   }
 
@@ -152,8 +159,15 @@ final class Headroom {
         Math.max(0, free),
         Math.max(0, free + cleanCache(text) - MARGIN_BYTES),
         overflow(node),
-        Math.max(0, KeyedText.of(proc.resolve("meminfo")).bytes("MemAvailable:") - MARGIN_BYTES),
+        Math.max(0, hostAvailable() - MARGIN_BYTES),
         groupSpare == ControlGroup.UNLIMITED ? groupSpare : Math.max(0, groupSpare - MARGIN_BYTES));
+  }
+
+  private long hostAvailable() {
+    KeyedText host = KeyedText.of(proc.resolve("meminfo"));
+    long available = host.bytes("MemAvailable:");
+    // Linux before 3.14 does not say; what is free is then all that is certain.
+    return available >= 0 ? available : host.bytes("MemFree:");
   }
 
   /**
@@ -165,7 +179,7 @@ final class Headroom {
       return Long.MAX_VALUE;
     }
     long sum = -OVERFLOW_MARGIN_BYTES;
-    for (int next : fallback(node)) {
+    for (int next : fallbacks.getOrDefault(node, List.of(node))) {
       if (devices.contains(next)) {
         break;
       }
@@ -174,17 +188,8 @@ final class Headroom {
     return Math.max(0, sum);
   }
 
-  /** The kernel's own order, which knows no device nodes. */
-  private List<Integer> fallback(int node) {
-    return machine.zonelists(NodeMask.EMPTY, LoadRule.ACCUMULATE, SpillMode.RAM).stream()
-        .filter(list -> list.node() == node)
-        .map(Zonelist::fallback)
-        .findFirst()
-        .orElse(List.of(node));
-  }
-
   private long aboveLowMark(int node, KeyedText meminfo) {
-    return meminfo.bytes("MemFree:") - marks.lowBytes.getOrDefault(node, 0L);
+    return meminfo.bytes("MemFree:") - marks.unusableBytes.getOrDefault(node, 0L);
   }
 
   /** Cache that the kernel can drop at once: not dirty, not being written, not mapped by anyone. */
@@ -207,23 +212,45 @@ final class Headroom {
   }
 
   private KeyedText meminfo(int node) {
-    KeyedText text = KeyedText.of(nodeDirectory.resolve("node" + node + "/meminfo"));
-    return text.isEmpty() ? KeyedText.of(proc.resolve("meminfo")) : text;
+    return hasNodes
+        ? KeyedText.of(nodeDirectory.resolve("node" + node + "/meminfo"))
+        : KeyedText.of(proc.resolve("meminfo"));
   }
 
-  /** Adds up the low marks of each node's zones, as proc(5) zoneinfo gives them. */
+  /**
+   * Adds up, for each node, what of its free pages an ordinary request cannot have: in each zone
+   * the low mark and the reserve for requests that can use no higher zone (proc(5) zoneinfo; {@code
+   * __zone_watermark_ok} of mm/page_alloc.c), at most what is free there.
+   */
   private Marks readMarks() {
-    Map<Integer, Long> lowBytes = new HashMap<>();
+    Map<Integer, Long> unusableBytes = new HashMap<>();
     int node = 0;
+    long free = 0;
+    long low = 0;
     for (String line : lines(proc.resolve("zoneinfo"))) {
       String text = line.strip();
       if (text.startsWith("Node ") && text.indexOf(',') > 0) {
-        node = Integer.parseInt(text.substring(5, text.indexOf(',')).strip());
+        node = (int) number(text.substring(5));
+      } else if (text.startsWith("pages free ")) {
+        free = number(text.substring(11));
       } else if (text.startsWith("low ")) {
-        lowBytes.merge(node, Long.parseLong(text.substring(4).strip()) * pageBytes, Long::sum);
+        low = number(text.substring(4));
+      } else if (text.startsWith("protection: (")) {
+        long reserve = number(text.substring(text.lastIndexOf(' ') + 1).replace("(", ""));
+        unusableBytes.merge(node, Math.min(free, low + reserve) * pageBytes, Long::sum);
       }
     }
-    return new Marks(System.nanoTime(), lowBytes);
+    return new Marks(System.nanoTime(), unusableBytes);
+  }
+
+  /** Returns the number that a text begins with after blanks; 0 if it begins with none. */
+  private static long number(String text) {
+    String digits = text.strip();
+    int end = 0;
+    while (end < digits.length() && end < 18 && Character.isDigit(digits.charAt(end))) {
+      end++;
+    }
+    return end == 0 ? 0 : Long.parseLong(digits, 0, end, 10);
   }
 
   private static List<String> lines(Path file) {

@@ -7,21 +7,23 @@ import org.cdmalloc.topology.NodeMask;
 
 /**
  * The kernel's calls on address ranges, each with its checks: a failure that the caller does not
- * name becomes an exception with function, errno and arguments. Stateless and safe for any thread.
+ * name becomes an exception with function, errno and arguments. Stateless and safe for any thread;
+ * tests override single calls to let them fail.
  *
  * <p>Node masks are passed one word longer than {@link NodeMask#MAX_NODES} needs, with {@code
  * maxnode = bits + 1}: the kernel drops the last bit it is told of (mm/mempolicy.c, {@code
  * get_nodes}).
  */
-final class Kernel {
+class Kernel {
   static final int PROT_NONE = 0;
   static final int PROT_READ_WRITE = 3;
 
   /** Policies, flags and advice: include/uapi/linux/mempolicy.h and asm-generic/mman-common.h. */
-  static final int MPOL_PREFERRED = 1;
+  private static final int MPOL_DEFAULT = 0;
 
-  static final int MPOL_BIND = 2;
-  static final int MPOL_F_STATIC_NODES = 1 << 15;
+  private static final int MPOL_PREFERRED = 1;
+  private static final int MPOL_BIND = 2;
+  private static final int MPOL_F_STATIC_NODES = 1 << 15;
   static final int MPOL_MF_STRICT = 1;
   static final int MPOL_MF_MOVE = 2;
   static final int MADV_DONTNEED = 4;
@@ -72,29 +74,48 @@ final class Kernel {
     }
   }
 
-  /** Sets the policy of a range; returns 0 or errno. */
-  int bind(long address, long bytes, int mode, int node, int flags) {
+  /** Binds a range to a node; returns 0 or errno. */
+  int bind(long address, long bytes, int node, int flags) {
+    return setPolicy(address, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, NodeMask.of(node), flags);
+  }
+
+  /** Lets a range prefer a node; returns 0 or errno. */
+  int prefer(long address, long bytes, int node) {
+    return setPolicy(address, bytes, MPOL_PREFERRED | MPOL_F_STATIC_NODES, NodeMask.of(node), 0);
+  }
+
+  /** Lets a range prefer a node, or throws. */
+  void preferOrThrow(long address, long bytes, int node) {
+    int errno = prefer(address, bytes, node);
+    if (errno != 0) {
+      throw Errno.failed("mbind", errno, range(address, bytes) + ", mode=PREFERRED, node=" + node);
+    }
+  }
+
+  /** Takes a binding away: the range prefers its node, or has no policy where the node is gone. */
+  void unbind(long address, long bytes, int node) {
+    if (prefer(address, bytes, node) == 0) {
+      return;
+    }
+    int errno = setPolicy(address, bytes, MPOL_DEFAULT, NodeMask.EMPTY, 0);
+    if (errno != 0) {
+      throw Errno.failed("mbind", errno, range(address, bytes) + ", mode=DEFAULT");
+    }
+  }
+
+  private int setPolicy(long address, long bytes, int mode, NodeMask nodes, int flags) {
     try (Memory mask = new Memory((long) MASK_WORDS * Long.BYTES)) {
-      mask.write(0, NodeMask.of(node).toWords(MASK_WORDS), 0, MASK_WORDS);
+      mask.write(0, nodes.toWords(MASK_WORDS), 0, MASK_WORDS);
       long result =
           LibC.syscall(
               calls.mbind(),
               address,
               bytes,
-              mode | MPOL_F_STATIC_NODES,
+              mode,
               Pointer.nativeValue(mask),
               NodeMask.MAX_NODES + 1L,
               flags);
       return result == 0 ? 0 : Errno.last();
-    }
-  }
-
-  /** Sets a policy that must be taken. */
-  void bindOrThrow(long address, long bytes, int mode, int node) {
-    int errno = bind(address, bytes, mode, node, 0);
-    if (errno != 0) {
-      throw Errno.failed(
-          "mbind", errno, range(address, bytes) + ", mode=" + mode + ", node=" + node);
     }
   }
 

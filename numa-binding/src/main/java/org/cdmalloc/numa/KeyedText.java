@@ -41,6 +41,17 @@ final class KeyedText {
   }
 
   /**
+   * Returns what stands after a key and blanks, to the end of the line; nothing without the key.
+   */
+  String word(String key) {
+    return text.lines()
+        .filter(line -> line.startsWith(key))
+        .map(line -> line.substring(key.length()).strip())
+        .findFirst()
+        .orElse("");
+  }
+
+  /**
    * Returns the number after a key and blanks, in bytes if it says kB; −1 if the key is not there.
    */
   long bytes(String key) {

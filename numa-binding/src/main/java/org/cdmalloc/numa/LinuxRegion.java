@@ -16,8 +16,11 @@ final class LinuxRegion extends Region {
   /** What has the policy BIND; holds what is committed, and what was purged beyond the budget. */
   private final RangeSet policyBind = new RangeSet();
 
-  /** How far the region is readable and writable: all of it, or whole windows from its start. */
-  private long openedBytes;
+  /** What is readable and writable: all, or some windows. */
+  private final RangeSet opened = new RangeSet();
+
+  private final boolean opensWhole;
+  private int windows;
 
   /** What the region holds of the mapping budget; outlives the region until it is unmapped. */
   private final AtomicInteger heldMappings = new AtomicInteger();
@@ -26,9 +29,17 @@ final class LinuxRegion extends Region {
   private volatile boolean released;
 
   LinuxRegion(
-      int node, long bytes, boolean bound, long address, List<ByteBuffer> roots, long openedBytes) {
+      int node,
+      long bytes,
+      boolean bound,
+      long address,
+      List<ByteBuffer> roots,
+      boolean opensWhole) {
     super(node, bytes, bound, address, roots);
-    this.openedBytes = openedBytes;
+    this.opensWhole = opensWhole;
+    if (opensWhole) {
+      opened.add(0, bytes);
+    }
   }
 
   RangeSet committed() {
@@ -39,17 +50,21 @@ final class LinuxRegion extends Region {
     return policyBind;
   }
 
-  long openedBytes() {
-    return openedBytes;
+  RangeSet opened() {
+    return opened;
   }
 
-  void openedBytes(long bytes) {
-    openedBytes = bytes;
+  void countWindow() {
+    windows++;
   }
 
-  /** Returns into how many mappings policy cuts the region. */
+  /**
+   * Returns how many mappings the kernel needs for the region at most: policy cuts it, and windows
+   * do, each of which has an anon_vma of its own.
+   */
   int mappings() {
-    return policyBind.pieces(bytes());
+    int byPolicy = policyBind.pieces(bytes());
+    return opensWhole ? byPolicy : byPolicy + opened.pieces(bytes()) + windows;
   }
 
   AtomicInteger heldMappings() {

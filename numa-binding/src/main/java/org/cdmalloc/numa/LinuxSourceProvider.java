@@ -3,11 +3,15 @@ package org.cdmalloc.numa;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceProvider;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
+import org.cdmalloc.topology.NodeMask;
+import org.cdmalloc.topology.TopologyFormatException;
 
 /** Offers the memory of a Linux host. */
 public final class LinuxSourceProvider implements MemorySourceProvider {
@@ -38,7 +42,18 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
     if (SystemCalls.of(architecture).isEmpty()) {
       return Optional.of("no system call numbers are known for os.arch=" + architecture);
     }
-    return jnaFault();
+    return jnaFault().or(LinuxSourceProvider::hostFault);
+  }
+
+  /** A node directory that cannot be read describes no machine. */
+  private static Optional<String> hostFault() {
+    try {
+      return host().withMemory().isEmpty()
+          ? Optional.of("no node of this host has memory")
+          : Optional.empty();
+    } catch (TopologyFormatException e) {
+      return Optional.of("this host's nodes cannot be read: " + e.getMessage());
+    }
   }
 
   /** JNA may be absent, or unable to unpack its library; both are errors of linkage. */
@@ -64,8 +79,24 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
             });
     Kernel kernel = new Kernel(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
     Machine host = host();
-    return new LinuxSource(
-        kernel, host, Capability.probe(kernel, host), MappingBudget.PROCESS, PROC);
+    Machine allowed = allowed(host, KeyedText.of(PROC.resolve("self/status")));
+    List<String> findings = new ArrayList<>();
+    if (!allowed.equals(host)) {
+      findings.add(
+          "a cpuset allows memory of nodes "
+              + allowed.withMemory()
+              + " only; nodes "
+              + host.withMemory().without(allowed.withMemory())
+              + " are left out");
+    }
+    Capability capability = Capability.probe(kernel, allowed, findings);
+    return new LinuxSource(kernel, allowed, capability, MappingBudget.PROCESS, PROC);
+  }
+
+  /** Takes the memory of those nodes away that the process's cpuset leaves out: cpuset(7). */
+  static Machine allowed(Machine host, KeyedText status) {
+    String list = status.word("Mems_allowed_list:");
+    return list.isEmpty() ? host : host.withMemoryOn(NodeMask.parse(list));
   }
 
   /** A kernel without NUMA support has no node directory; all memory is then one node. */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
 /** A set of bytes kept as runs that neither overlap nor touch. Not safe for several threads. */
 final class RangeSet {
-  /** Receives a range. */
-  @FunctionalInterface
-  interface RangeConsumer {
-    void accept(long start, long end);
+  /** The bytes from start to end, exclusive. */
+  record Range(long start, long end) {
+    long bytes() {
+      return end - start;
+    }
   }
 
   private final TreeMap<Long, Long> runs = new TreeMap<>();
@@ -43,31 +46,25 @@ final class RangeSet {
     }
   }
 
-  /** Passes on the parts of a range that are not in the set, ascending. */
-  void forEachGap(long start, long end, RangeConsumer gap) {
-    long at = start;
+  /** Returns the parts of a range that are not in the set, ascending. */
+  List<Range> gaps(long start, long end) {
+    List<Range> gaps = new ArrayList<>();
     Map.Entry<Long, Long> run = runs.floorEntry(start);
-    if (run != null && run.getValue() > at) {
-      at = run.getValue();
-    }
+    long at = run == null ? start : Math.max(start, run.getValue());
     while (at < end) {
       Map.Entry<Long, Long> next = runs.ceilingEntry(at);
       long stop = next == null ? end : Math.min(end, next.getKey());
       if (stop > at) {
-        gap.accept(at, stop);
+        gaps.add(new Range(at, stop));
       }
-      if (next == null) {
-        return;
-      }
-      at = next.getValue();
+      at = next == null ? end : next.getValue();
     }
+    return gaps;
   }
 
   /** Returns how many bytes of a range are in the set. */
   long coveredBytes(long start, long end) {
-    long[] missing = {0};
-    forEachGap(start, end, (from, to) -> missing[0] += to - from);
-    return end - start - missing[0];
+    return end - start - gaps(start, end).stream().mapToLong(Range::bytes).sum();
   }
 
   /** Tells whether an offset is in the set. */

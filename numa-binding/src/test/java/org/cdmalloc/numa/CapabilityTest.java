@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.Optional;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.topology.Machine;
@@ -26,7 +27,7 @@ final class CapabilityTest {
   void aKernelWithoutTheCallsIsDiagnosedInWords() {
     // These numbers are no system calls: the kernel answers as one without NUMA does.
     Kernel without = new Kernel(new SystemCalls(100_000, 100_001, 100_002, 0x4000));
-    Capability capability = Capability.probe(without, Machine.fromSysfs(Machine.SYSFS));
+    Capability capability = Capability.probe(without, Machine.fromSysfs(Machine.SYSFS), List.of());
     assertFalse(capability.diagnosis().binds());
     assertEquals(Capability.ResidencyCall.NONE, capability.residency());
     assertEquals(3, capability.findings().size());
@@ -36,9 +37,7 @@ final class CapabilityTest {
   @Test
   void aFailedCallNamesFunctionErrorAndArguments() {
     NativeCallException failed =
-        assertThrows(
-            NativeCallException.class,
-            () -> ThisHost.KERNEL.bindOrThrow(1, 4096, Kernel.MPOL_BIND, 0));
+        assertThrows(NativeCallException.class, () -> ThisHost.KERNEL.preferOrThrow(1, 4096, 0));
     assertEquals("mbind", failed.function());
     assertEquals(Errno.EINVAL, failed.errno());
     assertTrue(failed.getMessage().contains("EINVAL"), failed.getMessage());

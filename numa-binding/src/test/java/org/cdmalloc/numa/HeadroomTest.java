@@ -45,16 +45,27 @@ final class HeadroomTest {
     write(
         "proc/zoneinfo",
         """
-        Node 0, zone    DMA
+        Node 0, zone      DMA
+          per-node stats
+              nr_inactive_anon 51
           pages free     3840
+                boost    0
                 min      33
                 low      41
+                high     49
+                protection: (0, 0, 959)
         Node 0, zone   Normal
-          pages free     1
-                low      9959
-                high     1
+          pages free     100000
+                low      9000
+                protection: (0, 0, 0)
+        Node 1, zone      DMA
+          pages free     0
+                low      41
+                protection: (0, 5000, 5000)
         Node 1, zone  Movable
+          pages free     16384
                 low      2500
+                protection: (0, 0, 0)
         """);
     nodeFree(0, 1024 * 1024);
     nodeFree(1, 65536);
@@ -197,6 +208,19 @@ final class HeadroomTest {
   }
 
   @Test
+  void theMountThatShowsTheGroupCounts() throws IOException {
+    write(
+        "proc/self/mountinfo",
+        """
+        29 20 0:26 /job2 /other rw - cgroup cgroup rw,memory
+        30 20 0:26 / /sys/fs/with\\040blank rw shared:9 - cgroup cgroup rw,memory
+        """);
+    write("other/memory.limit_in_bytes", 50 * MIB + "\n");
+    write("sys/fs/with blank/job/memory.limit_in_bytes", 70 * MIB + "\n");
+    assertEquals(70 * MIB, group().limitBytes());
+  }
+
+  @Test
   void aContainerSeesItsOwnGroupAtTheMountPoint() throws IOException {
     write(
         "proc/self/mountinfo",
@@ -216,6 +240,18 @@ final class HeadroomTest {
       assertTrue(headroom.check(1, most).isCommitted());
       assertEquals(Outcome.NODE_FULL, headroom.check(1, most + 1).outcome());
     }
+  }
+
+  @Test
+  void aNodeThatIsGoneHasNothing() {
+    assertEquals(Outcome.NODE_FULL, headroom(withDevice(40)).check(2, 1).outcome());
+  }
+
+  @Test
+  void aKernelThatDoesNotSayWhatIsAvailableSaysWhatIsFree() throws IOException {
+    write("proc/meminfo", "MemTotal: 8388608 kB\nMemFree:  102400 kB\n");
+    assertTrue(check(0, 36 * MIB).isCommitted());
+    assertEquals(Outcome.LIMIT_REACHED, check(0, 36 * MIB + 1).outcome());
   }
 
   @Test

@@ -36,7 +36,7 @@ final class RangeSetTest {
     int start = random.nextInt(LIMIT);
     int end = start + 1 + random.nextInt(LIMIT - start);
     BitSet gaps = new BitSet();
-    set.forEachGap(start, end, (from, to) -> gaps.set((int) from, (int) to));
+    set.gaps(start, end).forEach(gap -> gaps.set((int) gap.start(), (int) gap.end()));
     BitSet expected = new BitSet();
     expected.set(start, end);
     expected.andNot(bits);

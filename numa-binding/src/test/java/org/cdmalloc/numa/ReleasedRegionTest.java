@@ -9,6 +9,8 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.cdmalloc.NodeAllocator;
+import org.cdmalloc.Placement;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.junit.jupiter.api.Test;
@@ -50,5 +52,20 @@ final class ReleasedRegionTest {
     String start = Long.toHexString(address) + "-";
     return Files.readString(Path.of("/proc/self/maps"), StandardCharsets.ISO_8859_1)
         .contains(start);
+  }
+
+  /** Returns an address whose allocator nobody can reach. */
+  private static long allocateAndForget(MemorySource source) {
+    NodeAllocator memory = NodeAllocator.builder().source(source).capacity(0, 4 << 20).open();
+    return memory.allocate(2 << 20, Placement.onNode(0));
+  }
+
+  @Test
+  void anAllocatorThatNobodyClosedKeepsItsMemoryMapped() throws IOException {
+    long address = allocateAndForget(ThisHost.source());
+    for (int round = 0; round < 20; round++) {
+      System.gc();
+    }
+    assertTrue(isMapped(address));
   }
 }

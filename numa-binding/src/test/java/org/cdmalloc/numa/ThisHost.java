@@ -24,7 +24,7 @@ final class ThisHost {
   }
 
   static Capability capability() {
-    return Capability.probe(KERNEL, Machine.fromSysfs(Machine.SYSFS));
+    return Capability.probe(KERNEL, Machine.fromSysfs(Machine.SYSFS), List.of());
   }
 
   static Capability unbound() {

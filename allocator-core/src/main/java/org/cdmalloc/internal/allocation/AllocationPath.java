@@ -51,9 +51,18 @@ public final class AllocationPath {
       throw new IllegalStateException("allocator is closed: node=" + node + "; open another one");
     }
     BackedZone zone = BackedZone.reserve(node, backingNode, bytes, source);
-    zones.add(zone);
-    addresses = addresses.with(zone);
-    return zone;
+    boolean known = false;
+    try {
+      AddressMap extended = addresses.with(zone);
+      zones.add(zone);
+      addresses = extended;
+      known = true;
+      return zone;
+    } finally {
+      if (!known) {
+        zone.close();
+      }
+    }
   }
 
   /**
@@ -123,8 +132,10 @@ public final class AllocationPath {
     try {
       AddressMap.Extent extent = addresses.find(address);
       ByteBuffer buffer = extent.zone().view(extent.offsetOf(address), bytes);
-      for (int at = 0; at < bytes; at += ZEROS.capacity()) {
-        buffer.put(at, ZEROS, 0, Math.min(ZEROS.capacity(), bytes - at));
+      for (int at = 0; at < bytes; ) {
+        int part = Math.min(ZEROS.capacity(), bytes - at);
+        buffer.put(at, ZEROS, 0, part);
+        at += part;
       }
       done = true;
       return buffer;
@@ -145,6 +156,7 @@ public final class AllocationPath {
    */
   public void free(long address) {
     AddressMap.Extent extent = require(address);
+    extent.zone().requireOpen();
     long offset = extent.offsetOf(address);
     int freed =
         (offset & PAGE_MASK) != 0 ? extent.zone().pages(offset) : extent.zone().free(offset);
@@ -202,9 +214,22 @@ public final class AllocationPath {
     }
     closed = true;
     int live = 0;
+    RuntimeException failure = null;
     for (BackedZone zone : zones) {
       live += zone.zone().liveRuns();
-      zone.close();
+      try {
+        zone.close();
+      } catch (RuntimeException e) {
+        // The other zones must be closed all the same.
+        if (failure == null) {
+          failure = e;
+        } else {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
     }
     return live;
   }

@@ -69,6 +69,15 @@ public final class Assembly {
     Machine machine = source.machine();
     Map<Integer, Integer> hosts = new HashMap<>();
     for (Arena arena : arenas) {
+      if (hosts.containsKey(arena.host())) {
+        throw new IllegalArgumentException(
+            "an arena cannot be the host of another: node="
+                + arena.node()
+                + ", host="
+                + arena.host()
+                + "; name the ordinary node "
+                + hosts.get(arena.host()));
+      }
       machine = machine.withDeviceArena(arena.node(), arena.host(), arena.bytes());
       hosts.put(arena.node(), arena.host());
     }

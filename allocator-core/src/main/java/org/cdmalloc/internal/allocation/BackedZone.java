@@ -2,6 +2,8 @@
 package org.cdmalloc.internal.allocation;
 
 import java.nio.ByteBuffer;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.internal.address.RegionAddresses;
 import org.cdmalloc.internal.zone.Watermarks;
@@ -25,6 +27,12 @@ public final class BackedZone {
 
   /** The largest block of any region: 4 TiB. */
   private static final int ADDRESS_ORDER = 30;
+
+  /**
+   * Keeps the regions of allocators mapped that nobody closed: a raw address keeps nothing
+   * reachable, and reading one must not crash the JVM because its allocator was collected.
+   */
+  private static final Set<BackedZone> OPEN = ConcurrentHashMap.newKeySet();
 
   private static final int COMMIT_PAGES = (int) (COMMIT_BYTES / Zone.PAGE_BYTES);
 
@@ -81,7 +89,18 @@ public final class BackedZone {
    * @return the zone
    */
   public static BackedZone reserve(int node, int backingNode, long bytes, MemorySource source) {
-    return new BackedZone(node, source, source.reserve(backingNode, bytes));
+    Region region = source.reserve(backingNode, bytes);
+    boolean reserved = false;
+    try {
+      BackedZone zone = new BackedZone(node, source, region);
+      OPEN.add(zone);
+      reserved = true;
+      return zone;
+    } finally {
+      if (!reserved) {
+        source.release(region);
+      }
+    }
   }
 
   /**
@@ -125,14 +144,19 @@ public final class BackedZone {
       boolean backed = false;
       try {
         for (int unit = nextUnbacked(page, end); unit >= 0; unit = nextUnbacked(reached, end)) {
-          CommitResult result = source.commit(target, unitOffset(unit), unitBytes(unit));
+          int after = unit + 1;
+          while (isUnbacked(after, end)) {
+            after++;
+          }
+          CommitResult result = source.commit(target, unitOffset(unit), unitBytes(unit, after));
           if (!result.isCommitted()) {
             lastRefusal = result;
             return false;
           }
-          reached = Math.min(end, (unit + 1) * COMMIT_PAGES);
+          reached = Math.min(end, firstPage(after));
         }
         zone.markCommitted(page, pages);
+        lastRefusal = CommitResult.COMMITTED;
         backed = true;
         return true;
       } finally {
@@ -145,6 +169,11 @@ public final class BackedZone {
     }
   }
 
+  private boolean isUnbacked(int unit, int end) {
+    int page = firstPage(unit);
+    return page < end && zone.uncommittedUnit(page, 1) == unit;
+  }
+
   private int nextUnbacked(int page, int end) {
     return page == end ? Zone.NONE : zone.uncommittedUnit(page, end - page);
   }
@@ -153,8 +182,8 @@ public final class BackedZone {
   private void giveBack(Region target, int page, int end) {
     int at = page;
     for (int unit = nextUnbacked(at, end); unit >= 0; unit = nextUnbacked(at, end)) {
-      source.purge(target, unitOffset(unit), unitBytes(unit));
-      at = Math.min(end, (unit + 1) * COMMIT_PAGES);
+      source.purge(target, unitOffset(unit), unitBytes(unit, unit + 1));
+      at = Math.min(end, firstPage(unit + 1));
     }
   }
 
@@ -199,6 +228,7 @@ public final class BackedZone {
       Region target = region;
       if (target != null) {
         region = null;
+        OPEN.remove(this);
         source.release(target);
       }
     } finally {
@@ -276,6 +306,11 @@ public final class BackedZone {
     return requireRegion().isBound();
   }
 
+  /** Throws if the zone is closed. */
+  void requireOpen() {
+    requireRegion();
+  }
+
   private Region requireRegion() {
     Region target = region;
     if (target == null) {
@@ -296,7 +331,13 @@ public final class BackedZone {
     return unit * COMMIT_BYTES;
   }
 
-  private long unitBytes(int unit) {
-    return Math.min(COMMIT_BYTES, offset(zone.capacityPages()) - unitOffset(unit));
+  /** Returns the length of the units from one to another, exclusive; the last may be cut short. */
+  private long unitBytes(int unit, int after) {
+    return Math.min(unitOffset(after), offset(zone.capacityPages())) - unitOffset(unit);
+  }
+
+  /** The first page of a unit; of one behind the zone's end, a number above all pages. */
+  private static int firstPage(int unit) {
+    return (int) Math.min(Integer.MAX_VALUE, (long) unit * COMMIT_PAGES);
   }
 }

@@ -17,6 +17,9 @@ public final class Capacities {
   /** The least that all system nodes give together: below it an allocator is of little use. */
   private static final long SYSTEM_LEAST_BYTES = 64L << 20;
 
+  /** The most that one zone can hold: its pages are counted in an int. */
+  private static final long MOST_BYTES = (1L << 43) - BackedZone.COMMIT_BYTES;
+
   private Capacities() {}
 
   /**
@@ -47,6 +50,7 @@ public final class Capacities {
             system.contains(node.id())
                 ? wholeUnits((long) ((double) node.bytes() / systemBytes * together))
                 : node.bytes();
+        share = Math.min(share, MOST_BYTES);
         long bytes = chosen.getOrDefault(node.id(), share);
         long osPage = source.osPageBytes();
         capacities.put(node.id(), Math.max(osPage, bytes / osPage * osPage));
@@ -64,7 +68,7 @@ public final class Capacities {
 
   private static void requireFits(Machine machine, int node, long bytes) {
     long most = machine.online().contains(node) ? machine.node(node).bytes() : 0;
-    if (bytes > most) {
+    if (bytes > Math.min(most, MOST_BYTES)) {
       throw new IllegalArgumentException(
           "capacity does not fit the node: node="
               + node
@@ -73,7 +77,9 @@ public final class Capacities {
               + ", node_bytes="
               + most
               + ", with_memory="
-              + machine.withMemory());
+              + machine.withMemory()
+              + "; give at most "
+              + Math.min(most, MOST_BYTES));
     }
   }
 }

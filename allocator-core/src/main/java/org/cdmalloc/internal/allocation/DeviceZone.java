@@ -49,6 +49,7 @@ public final class DeviceZone {
    */
   public synchronized void online() {
     if (path != null) {
+      path.zone(0).requireOpen();
       return;
     }
     if (!source.diagnosis().binds()) {

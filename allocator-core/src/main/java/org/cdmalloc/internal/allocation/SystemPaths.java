@@ -106,7 +106,10 @@ public final class SystemPaths {
     NodeMask allowed = named.and(system);
     if (allowed.isEmpty()) {
       throw new IllegalArgumentException(
-          "placement names no node with memory: placement=" + placement + ", nodes=" + system);
+          "placement names no node with memory: placement="
+              + placement
+              + "; name some of nodes "
+              + system);
     }
     if (placement.mode() == Placement.Mode.PREFERRED) {
       return new ZonePath[] {path(callers.of(allowed.first()), system, true)};

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import com.sun.jna.Pointer;
+import java.util.ArrayList;
+import java.util.List;
+import org.cdmalloc.numa.RangeSet.Range;
+import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.spi.MemorySource;
+
+/**
+ * How memory is asked of the kernel and given back. One caller per node at a time: the lock is
+ * {@link LinuxSource}'s.
+ */
+final class CommitProtocol {
+  /** What is asked of the kernel at a time: one huge page. */
+  static final long CHUNK_BYTES = 2L << 20;
+
+  /** How much a region is opened at a time where the kernel will not promise all of it. */
+  static final long WINDOW_BYTES = MemorySource.ROOT_BYTES;
+
+  /*
+   * Algorithmic notes.
+   *
+   * Why the policy is set as it is. Touching a page of a node that is bound and full is not an error
+   * but a kill, so no page is touched under BIND. A region has the policy PREFERRED from its
+   * reservation on, set once over the whole of it. A chunk is populated under PREFERRED, which places
+   * what does not fit elsewhere, and only then bound with MPOL_MF_STRICT, which says EIO if a page lies
+   * elsewhere. The same call with MPOL_MF_MOVE then moves such pages, once: migration reclaims page
+   * cache on the node and gives up with EIO instead of killing; the chunk is then given back. It is not
+   * tried again, because with swap a second try drives out what was committed before. STATIC_NODES
+   * keeps the kernel from remapping the policy to another node when one goes offline.
+   *
+   * Why mappings stay few. A policy set on a part that was never touched, at a hole, gives that part an
+   * anon_vma of its own at its first fault, and mappings with different ones never merge. So policy is
+   * changed only on parts that were populated; commits in address order then move one boundary along.
+   *
+   * State per region: what is committed, and what has BIND by this account.
+   *
+   * Invariants: (I1) where regions are bound, what is committed has BIND; (I2) everything else has
+   * PREFERRED, or is counted as BIND because changing it back was beyond the mapping budget; (I3) the
+   * kernel has at most as many mappings of a region as are counted; (I4) what is not committed is not
+   * resident, but for what a stray access touched. A failure at any step ends in giveBack, which
+   * restores all four.
+   */
+
+  private final Kernel kernel;
+  private final Headroom headroom;
+  private final Capability capability;
+  private final MappingBudget budget;
+  private final int pageBytes;
+
+  CommitProtocol(Kernel kernel, Headroom headroom, Capability capability, MappingBudget budget) {
+    this.kernel = kernel;
+    this.headroom = headroom;
+    this.capability = capability;
+    this.budget = budget;
+    this.pageBytes = kernel.pageBytes();
+  }
+
+  /** Commits what is not committed of a range, all of it or nothing. */
+  CommitResult commit(LinuxRegion region, long start, long end) {
+    List<Range> gaps = region.committed().gaps(start, end);
+    long wanted = gaps.stream().mapToLong(Range::bytes).sum();
+    if (wanted > CHUNK_BYTES) {
+      // What cannot fit as a whole is refused before the node is filled with a part of it.
+      CommitResult room = headroom.check(region.node(), wanted);
+      if (!room.isCommitted()) {
+        return room;
+      }
+    }
+    List<Range> fresh = new ArrayList<>();
+    CommitResult result = null;
+    try {
+      result = commitChunks(region, gaps, fresh);
+      return result;
+    } finally {
+      if (result == null || !result.isCommitted()) {
+        fresh.forEach(range -> giveBack(region, range.start(), range.end()));
+      }
+    }
+  }
+
+  private CommitResult commitChunks(LinuxRegion region, List<Range> gaps, List<Range> fresh) {
+    for (Range gap : gaps) {
+      for (long at = gap.start(); at < gap.end(); ) {
+        long next = Math.min(gap.end(), (at / CHUNK_BYTES + 1) * CHUNK_BYTES);
+        CommitResult result = commitChunk(region, at, next);
+        if (!result.isCommitted()) {
+          return result;
+        }
+        fresh.add(new Range(at, next));
+        at = next;
+      }
+    }
+    return CommitResult.COMMITTED;
+  }
+
+  /** Commits a range of which nothing is committed. */
+  private CommitResult commitChunk(LinuxRegion region, long start, long end) {
+    CommitResult room = headroom.check(region.node(), end - start);
+    if (!room.isCommitted()) {
+      return room;
+    }
+    CommitResult open = openWindows(region, start, end);
+    if (!open.isCommitted()) {
+      return open;
+    }
+    if (region.isBound() && region.policyBind().coveredBytes(start, end) > 0) {
+      kernel.unbind(region.address() + start, end - start, region.node());
+    }
+    if (region.isBound() && !extendBind(region, start, end)) {
+      return beyondBudget();
+    }
+    boolean done = false;
+    try {
+      CommitResult result = populateAndBind(region, start, end);
+      if (result.isCommitted()) {
+        region.committed().add(start, end);
+        done = true;
+      }
+      return result;
+    } finally {
+      if (!done) {
+        undo(region, start, end);
+      }
+    }
+  }
+
+  private CommitResult populateAndBind(LinuxRegion region, long start, long end) {
+    long address = region.address() + start;
+    long bytes = end - start;
+    int errno = populate(address, bytes);
+    if (errno == Errno.ENOMEM) {
+      return new CommitResult(
+          Outcome.NODE_FULL, "node=" + region.node() + ", populate=ENOMEM, wanted_bytes=" + bytes);
+    }
+    if (errno != 0) {
+      throw Errno.failed("madvise(MADV_POPULATE_WRITE)", errno, Kernel.range(address, bytes));
+    }
+    errno = region.isBound() ? bindWherePopulated(region.node(), address, bytes) : 0;
+    if (errno == Errno.EIO) {
+      return new CommitResult(
+          Outcome.LOST_RACE, "node=" + region.node() + ", mbind_strict=EIO, wanted_bytes=" + bytes);
+    }
+    if (errno != 0) {
+      throw Errno.failed(
+          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, node=" + region.node());
+    }
+    return CommitResult.COMMITTED;
+  }
+
+  /** Brings in the pages of a range of which none is there; returns 0 or errno. */
+  private int populate(long address, long bytes) {
+    if (capability.populates()) {
+      return kernel.advise(address, bytes, Kernel.MADV_POPULATE_WRITE);
+    }
+    Pointer memory = new Pointer(address);
+    for (long at = 0; at < bytes; at += pageBytes) {
+      memory.setByte(at, (byte) 0);
+    }
+    return 0;
+  }
+
+  /**
+   * Binds a populated range if all of it lies on its node; what fell elsewhere is moved there once,
+   * which drops page cache for it and fails where a touch would kill. Returns 0 or errno.
+   */
+  private int bindWherePopulated(int node, long address, long bytes) {
+    int errno = kernel.bind(address, bytes, node, Kernel.MPOL_MF_STRICT);
+    return errno == Errno.EIO
+        ? kernel.bind(address, bytes, node, Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE)
+        : errno;
+  }
+
+  /** Opens the windows that a range lies in, for a region that is not open as a whole. */
+  private CommitResult openWindows(LinuxRegion region, long start, long end) {
+    long first = start / WINDOW_BYTES * WINDOW_BYTES;
+    long last = Math.min(region.bytes(), ((end - 1) / WINDOW_BYTES + 1) * WINDOW_BYTES);
+    for (Range closed : region.opened().gaps(first, last)) {
+      long address = region.address() + closed.start();
+      int errno = kernel.protect(address, closed.bytes(), Kernel.PROT_READ_WRITE);
+      if (errno == Errno.ENOMEM) {
+        return new CommitResult(
+            Outcome.LIMIT_REACHED,
+            "vm.overcommit_memory=2, mprotect=ENOMEM, window_bytes=" + closed.bytes());
+      }
+      if (errno != 0) {
+        throw Errno.failed("mprotect", errno, Kernel.range(address, closed.bytes()));
+      }
+      region.opened().add(closed.start(), closed.end());
+      region.countWindow();
+      if (!budget.change(region.heldMappings(), region.mappings())) {
+        return beyondBudget();
+      }
+    }
+    return CommitResult.COMMITTED;
+  }
+
+  /** Gives the memory of a range back. */
+  void giveBack(LinuxRegion region, long start, long end) {
+    // Counted as gone first: what is counted as committed must never be absent.
+    region.committed().remove(start, end);
+    try {
+      // In this order no part that is absent is bound, where a stray touch could kill.
+      if (region.isBound() && shrinkBind(region, start, end)) {
+        kernel.unbind(region.address() + start, end - start, region.node());
+      }
+    } finally {
+      kernel.adviseOrThrow(region.address() + start, end - start, Kernel.MADV_DONTNEED);
+    }
+  }
+
+  /** Gives a range back whose commit failed, wherever it failed: its policy may be either. */
+  private void undo(LinuxRegion region, long start, long end) {
+    try {
+      if (region.isBound() && shrinkBind(region, start, end)) {
+        kernel.unbind(region.address() + start, end - start, region.node());
+      } else if (region.isBound()) {
+        // It stays counted as BIND, beyond the budget; PREFERRED would split what is one mapping.
+        kernel.bind(region.address() + start, end - start, region.node(), 0);
+      }
+    } finally {
+      kernel.adviseOrThrow(region.address() + start, end - start, Kernel.MADV_DONTNEED);
+    }
+  }
+
+  /** Gives all memory of a region back, and its policy. */
+  void release(LinuxRegion region) {
+    region.release();
+    try {
+      if (region.isBound()) {
+        kernel.unbind(region.address(), region.bytes(), region.node());
+      }
+    } finally {
+      kernel.adviseOrThrow(region.address(), region.bytes(), Kernel.MADV_DONTNEED);
+      budget.change(region.heldMappings(), region.mappings());
+    }
+  }
+
+  /** Counts a range as bound if the budget has the mappings for it. */
+  private boolean extendBind(LinuxRegion region, long start, long end) {
+    List<Range> added = region.policyBind().gaps(start, end);
+    region.policyBind().add(start, end);
+    if (budget.change(region.heldMappings(), region.mappings())) {
+      return true;
+    }
+    added.forEach(range -> region.policyBind().remove(range.start(), range.end()));
+    return false;
+  }
+
+  /** Counts a range as not bound any more if it was and the budget has the mappings for it. */
+  private boolean shrinkBind(LinuxRegion region, long start, long end) {
+    if (region.policyBind().coveredBytes(start, end) == 0) {
+      return false;
+    }
+    List<Range> absent = region.policyBind().gaps(start, end);
+    region.policyBind().remove(start, end);
+    if (budget.change(region.heldMappings(), region.mappings())) {
+      return true;
+    }
+    region.policyBind().add(start, end);
+    absent.forEach(gap -> region.policyBind().remove(gap.start(), gap.end()));
+    return false;
+  }
+
+  private CommitResult beyondBudget() {
+    return new CommitResult(
+        Outcome.LIMIT_REACHED, "mappings=" + budget.used() + ", mapping_budget=" + budget.limit());
+  }
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.cdmalloc.NativeCallException;
+import org.cdmalloc.numa.ScriptedKernel.Call;
+import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.Machine;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What the protocol does when the kernel refuses a step: on this host's kernel, scripted. */
+final class CommitProtocolTest {
+  private static final long CHUNK = CommitProtocol.CHUNK_BYTES;
+
+  private final ScriptedKernel kernel = new ScriptedKernel();
+  private final MappingBudget budget = new MappingBudget(1000);
+  private final LinuxSource source = source(Path.of("/proc"));
+
+  private LinuxSource source(Path proc) {
+    return new LinuxSource(
+        kernel, Machine.fromSysfs(Machine.SYSFS), ThisHost.capability(), budget, proc);
+  }
+
+  private Headroom roomy() {
+    Path proc = Path.of("/proc");
+    return new Headroom(
+        proc,
+        Machine.SYSFS,
+        ControlGroup.find(proc, Path.of("/")),
+        source.machine(),
+        source.osPageBytes());
+  }
+
+  private void assertAbsent(Region region) {
+    Residency residency = source.residency(region, 0, region.bytes());
+    assertTrue(residency.isAllOn(Residency.NOT_PRESENT), residency::toString);
+    assertEquals(1, budget.used());
+  }
+
+  private void assertWorks(Region region) {
+    kernel.recover();
+    assertTrue(source.commit(region, 0, region.bytes()).isCommitted());
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    source.release(region);
+  }
+
+  @Test
+  void pagesThatFellElsewhereAreMovedOnce() {
+    Region region = source.reserve(0, CHUNK);
+    kernel.failFrom(Call.BIND_STRICT, 1, Errno.EIO);
+    assertTrue(source.commit(region, 0, CHUNK).isCommitted());
+    assertEquals(1, kernel.calls(Call.BIND_MOVE));
+    assertTrue(source.residency(region, 0, CHUNK).isAllOn(0));
+    source.release(region);
+  }
+
+  @Test
+  void pagesThatCannotBeMovedAreGivenBackAndNotTriedAgain() {
+    Region region = source.reserve(0, CHUNK);
+    kernel.failFrom(Call.BIND_STRICT, 1, Errno.EIO);
+    kernel.failFrom(Call.BIND_MOVE, 1, Errno.EIO);
+    assertEquals(Outcome.LOST_RACE, source.commit(region, 0, CHUNK).outcome());
+    assertEquals(1, kernel.calls(Call.BIND_MOVE));
+    assertAbsent(region);
+    assertWorks(region);
+  }
+
+  @Test
+  void aFailureAtAnyChunkGivesAllOfThemBack() {
+    for (int chunk = 1; chunk <= 4; chunk++) {
+      Region region = source.reserve(0, 4 * CHUNK);
+      kernel.failFrom(Call.POPULATE, chunk, Errno.ENOMEM);
+      assertEquals(Outcome.NODE_FULL, source.commit(region, 0, 4 * CHUNK).outcome());
+      assertAbsent(region);
+      kernel.recover();
+      kernel.failFrom(Call.POPULATE, chunk, Errno.EFAULT);
+      assertThrows(NativeCallException.class, () -> source.commit(region, 0, 4 * CHUNK));
+      assertAbsent(region);
+      kernel.recover();
+      kernel.failFrom(Call.BIND_STRICT, chunk, Errno.EINVAL);
+      assertThrows(NativeCallException.class, () -> source.commit(region, 0, 4 * CHUNK));
+      assertAbsent(region);
+      assertWorks(region);
+      assertEquals(1, budget.used());
+      budget.change(((LinuxRegion) region).heldMappings(), 0);
+    }
+  }
+
+  @Test
+  void whatWasCommittedBeforeAFailureKeepsItsContent() {
+    Region region = source.reserve(0, 3 * CHUNK);
+    source.commit(region, CHUNK, CHUNK);
+    source.view(region, CHUNK, 8).putLong(0, 42);
+    kernel.failFrom(Call.POPULATE, 2, Errno.ENOMEM);
+    assertFalse(source.commit(region, 0, 3 * CHUNK).isCommitted());
+    assertEquals(42, source.view(region, CHUNK, 8).getLong(0));
+    assertEquals(
+        (int) (CHUNK / source.osPageBytes()),
+        source.residency(region, 0, 3 * CHUNK).pagesByNode().get(0));
+    source.release(region);
+  }
+
+  @Test
+  void memoryGoesBackEvenWhereTheNodeCannotBePreferredAnyMore() {
+    Region region = source.reserve(0, 2 * CHUNK);
+    source.commit(region, 0, 2 * CHUNK);
+    // A node that went offline is refused in a policy.
+    kernel.failFrom(Call.PREFER, 1, Errno.EINVAL);
+    source.purge(region, 0, CHUNK);
+    assertEquals(Residency.NOT_PRESENT, source.residency(region, 0, CHUNK).node(0));
+    source.view(region, CHUNK, 8).putLong(0, 42);
+    source.release(region);
+    assertEquals(0, ((LinuxRegion) region).roots().get(0).getLong((int) CHUNK));
+  }
+
+  @Test
+  void beyondTheBudgetAFailedCommitLeavesTheKernelsCountAlone() throws IOException {
+    LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
+    source.commit(region, 0, region.bytes());
+    MappingBudget full = new MappingBudget(budget.used() + 2);
+    CommitProtocol tight = new CommitProtocol(kernel, roomy(), ThisHost.capability(), full);
+    full.change(region.heldMappings(), 0);
+    full.change(region.heldMappings(), region.mappings());
+    for (int chunk = 1; chunk < 63; chunk += 2) {
+      tight.giveBack(region, chunk * CHUNK, (chunk + 1) * CHUNK);
+    }
+    kernel.failFrom(Call.POPULATE, 1, Errno.ENOMEM);
+    for (int chunk = 1; chunk < 63; chunk += 2) {
+      assertFalse(tight.commit(region, chunk * CHUNK, (chunk + 1) * CHUNK).isCommitted());
+      assertTrue(MappingsTest.mappings(region) <= region.mappings() + 1);
+    }
+  }
+
+  @Test
+  void aRegionIsOpenedInWindowsWhereTheKernelCountsWhatIsWritable(@TempDir Path proc)
+      throws IOException {
+    for (String file : new String[] {"meminfo", "zoneinfo"}) {
+      Files.copy(Path.of("/proc", file), proc.resolve(file));
+    }
+    Files.createDirectories(proc.resolve("sys/vm"));
+    Files.writeString(proc.resolve("sys/vm/overcommit_memory"), "2\n");
+    LinuxSource windowed = source(proc);
+    long window = CommitProtocol.WINDOW_BYTES;
+    LinuxRegion region = (LinuxRegion) windowed.reserve(0, 4 * window);
+    assertTrue(windowed.commit(region, 2 * window - CHUNK, 2 * CHUNK).isCommitted());
+    assertEquals(2 * window, region.opened().coveredBytes(0, 4 * window));
+    assertTrue(windowed.commit(region, 0, CHUNK).isCommitted());
+    assertTrue(MappingsTest.mappings(region) <= region.mappings());
+    kernel.failFrom(Call.PROTECT, 1, Errno.ENOMEM);
+    assertEquals(Outcome.LIMIT_REACHED, windowed.commit(region, 3 * window, CHUNK).outcome());
+    kernel.recover();
+    assertTrue(windowed.commit(region, 3 * window, CHUNK).isCommitted());
+    windowed.view(region, 3 * window, 8).putLong(0, 42);
+    windowed.release(region);
+    assertEquals(0, region.roots().get(3).getLong(0));
+  }
+
+  @Test
+  void aCpusetTakesMemoryOfOtherNodesAway() throws IOException {
+    Machine host = Machine.fromSysfs(Machine.SYSFS);
+    Path status = Files.createTempFile("status", "");
+    try {
+      Files.writeString(status, "Name:\tjava\nMems_allowed:\t1\nMems_allowed_list:\t0-1023\n");
+      assertEquals(host, LinuxSourceProvider.allowed(host, KeyedText.of(status)));
+      Files.writeString(status, "Mems_allowed_list:\t900\n");
+      assertTrue(LinuxSourceProvider.allowed(host, KeyedText.of(status)).withMemory().isEmpty());
+      Files.writeString(status, "Name:\tjava\n");
+      assertEquals(host, LinuxSourceProvider.allowed(host, KeyedText.of(status)));
+    } finally {
+      Files.delete(status);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/** The kernel of this host, of which single calls to come fail as they would on a full node. */
+final class ScriptedKernel extends Kernel {
+  /** What can be made to fail. */
+  enum Call {
+    BIND_STRICT,
+    BIND_MOVE,
+    PREFER,
+    POPULATE,
+    PROTECT
+  }
+
+  private record Failure(int nth, int errno) {}
+
+  private final Map<Call, Failure> script = new HashMap<>();
+  private final Map<Call, Integer> calls = new HashMap<>();
+
+  ScriptedKernel() {
+    super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
+  }
+
+  /** Lets the n-th call from now, and each after it, fail. */
+  void failFrom(Call call, int nth, int errno) {
+    script.put(call, new Failure(nth, errno));
+    calls.put(call, 0);
+  }
+
+  void recover() {
+    script.clear();
+  }
+
+  int calls(Call call) {
+    return calls.getOrDefault(call, 0);
+  }
+
+  private int errno(Call call) {
+    int count = calls.merge(call, 1, Integer::sum);
+    Failure failure = script.get(call);
+    return failure != null && count >= failure.nth ? failure.errno : 0;
+  }
+
+  @Override
+  int bind(long address, long bytes, int node, int flags) {
+    int errno = 0;
+    if ((flags & MPOL_MF_MOVE) != 0) {
+      errno = errno(Call.BIND_MOVE);
+    } else if ((flags & MPOL_MF_STRICT) != 0) {
+      errno = errno(Call.BIND_STRICT);
+    }
+    return errno != 0 ? errno : super.bind(address, bytes, node, flags);
+  }
+
+  @Override
+  int prefer(long address, long bytes, int node) {
+    int errno = errno(Call.PREFER);
+    return errno != 0 ? errno : super.prefer(address, bytes, node);
+  }
+
+  @Override
+  int advise(long address, long bytes, int advice) {
+    int errno = advice == MADV_POPULATE_WRITE ? errno(Call.POPULATE) : 0;
+    return errno != 0 ? errno : super.advise(address, bytes, advice);
+  }
+
+  @Override
+  int protect(long address, long bytes, int protection) {
+    int errno = errno(Call.PROTECT);
+    return errno != 0 ? errno : super.protect(address, bytes, protection);
+  }
+}
