@@ -30,7 +30,8 @@ import java.util.regex.Pattern;
  * </pre>
  *
  * <p>Blank lines, blanks around a line and either kind of line end make no difference. Sizes are in
- * MB of 2<sup>20</sup> bytes, the only unit numactl has. Where it prints no distances, {@link
+ * MB of 2<sup>20</sup> bytes, the only unit numactl has; {@code <not available>}, printed where it
+ * could not read a node's meminfo, counts as none. Where it prints no distances, {@link
  * DistanceMatrix#uniform} holds: it does so on machines without a SLIT. The free memory is of the
  * moment and is not kept.
  */
@@ -152,11 +153,7 @@ final class NumactlReader {
         node.cpusLine = text.lineNumber();
       }
       case "size" -> node.bytes = bytes(text, value);
-      default -> {
-        if (!value.equals(NOT_AVAILABLE)) {
-          bytes(text, value);
-        }
-      }
+      default -> bytes(text, value);
     }
   }
 
@@ -179,6 +176,9 @@ final class NumactlReader {
   }
 
   private static long bytes(TopologyText text, String value) {
+    if (value.equals(NOT_AVAILABLE)) {
+      return 0;
+    }
     Matcher amount = AMOUNT.matcher(value);
     if (!amount.matches()) {
       throw text.malformed("not an amount in MB: amount=" + KernelList.quoted(value));

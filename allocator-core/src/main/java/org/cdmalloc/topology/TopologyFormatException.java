@@ -23,7 +23,7 @@ public final class TopologyFormatException extends RuntimeException {
    * @param what what is wrong there, with {@code name=value} pairs
    */
   public TopologyFormatException(Path file, int line, String what) {
-    super(file + (line > 0 ? ":" + line : "") + ": " + what);
+    super(name(file) + (line > 0 ? ":" + line : "") + ": " + what);
     this.file = file;
     this.line = line;
   }
@@ -39,6 +39,11 @@ public final class TopologyFormatException extends RuntimeException {
   public TopologyFormatException(Path file, int line, String what, Throwable cause) {
     this(file, line, what);
     initCause(cause);
+  }
+
+  private static String name(Path file) {
+    String name = String.valueOf(file);
+    return name.isEmpty() ? "(empty name)" : name;
   }
 
   /**

@@ -4,6 +4,8 @@ package org.cdmalloc.topology;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -21,10 +23,10 @@ import java.util.function.Supplier;
  */
 final class TopologyText {
   /**
-   * The largest file that is read, in bytes. The distances of 450 nodes, as numactl prints them,
-   * take less; so does every file of sysfs.
+   * The largest file that is read, in bytes. The distances of 1,024 nodes take 4 MiB or 5, by the
+   * width of numactl's columns; every file of sysfs takes less.
    */
-  static final int MAX_BYTES = 1 << 20;
+  static final int MAX_BYTES = 8 << 20;
 
   private final Path file;
   private final String text;
@@ -179,6 +181,23 @@ final class TopologyText {
   /** Says that a file or directory cannot be read. */
   static TopologyFormatException unreadable(Path file, IOException cause) {
     return new TopologyFormatException(
-        file, 0, "cannot be read: error=" + cause + "; check the path and its permissions", cause);
+        file,
+        0,
+        "cannot be read: error=" + reason(cause) + "; check the path and its permissions",
+        cause);
+  }
+
+  /** Says in words what the exceptions of java.nio.file say by their class or beside the path. */
+  private static String reason(IOException cause) {
+    if (cause instanceof NoSuchFileException) {
+      return "no such file or directory";
+    }
+    if (cause instanceof AccessDeniedException) {
+      return "permission denied";
+    }
+    if (cause instanceof FileSystemException named && named.getReason() != null) {
+      return named.getReason();
+    }
+    return cause.getMessage();
   }
 }

@@ -2,6 +2,7 @@
 package org.cdmalloc.topology;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -117,6 +118,37 @@ class NumactlReaderTest {
   }
 
   @Test
+  void aSizeThatIsNotKnownIsNone() {
+    assertEquals(Node.of(0, "0-1,64", 0), read(TEXT.replace("2048 MB", "<not available>")).node(0));
+  }
+
+  @Test
+  void asManyNodesAsThereCanBeRead() {
+    StringBuilder text = new StringBuilder("available: 1024 nodes (0-1023)\n");
+    StringBuilder row = new StringBuilder();
+    for (int node = 0; node < NodeMask.MAX_NODES; node++) {
+      text.append("node ").append(node).append(" cpus:");
+      for (int cpu = 0; cpu < 64; cpu++) {
+        text.append(' ').append(64 * node + cpu);
+      }
+      text.append("\nnode ").append(node).append(" size: 4194304 MB\n");
+      text.append("node ").append(node).append(" free: 4194304 MB\n");
+      row.append("    ").append(node % 2 == 0 ? 10 : 254);
+    }
+    text.append("node distances:\nnode");
+    for (int node = 0; node < NodeMask.MAX_NODES; node++) {
+      text.append("   ").append(node);
+    }
+    for (int node = 0; node < NodeMask.MAX_NODES; node++) {
+      text.append('\n').append(node).append(':').append(row);
+    }
+    Machine machine = read(text.toString());
+    assertEquals(NodeMask.MAX_NODES, machine.nodes().size());
+    assertEquals("65472-65535", machine.node(1023).cpus().toString());
+    assertEquals(254, machine.distances().between(1022, 1023));
+  }
+
+  @Test
   void aHostWithoutNumaIsRefusedInItsOwnWords() {
     assertTrue(
         refusal("No NUMA available on this system\n", 1).getMessage().contains("CONFIG_NUMA"));
@@ -155,7 +187,7 @@ class NumactlReaderTest {
         "3  | size: 2048 MB                | size: 4294967297 MB",
         "3  | size: 2048 MB                | size: 17592186044415 MB",
         "3  | size: 2048 MB                | size: 99999999999999999999 MB",
-        "3  | size: 2048 MB                | size: <not available>",
+        "3  | size: 2048 MB                | size: <not known>",
         "3  | size: 2048 MB                | size:",
         "2  | 'node 0 size: 2048 MB\n'     | ''",
         "6  | 'node 1 cpus: 2 3\n'         | 'node 1 size: 0 MB\n'",
@@ -228,6 +260,7 @@ class NumactlReaderTest {
       assertEquals(unreadable, refusal.file());
       assertEquals(0, refusal.line());
       assertInstanceOf(IOException.class, refusal.getCause());
+      assertFalse(refusal.getMessage().contains("java."), refusal.getMessage());
     }
     assertThrows(NullPointerException.class, () -> Machine.fromNumactl(null));
   }

@@ -162,8 +162,9 @@ class TopologyNoiseTest {
         Noise.of("entries below the limit", "1 ", TopologyText.MAX_BYTES / 2),
         Noise.of("node ranges below the limit", "0-1023,", TopologyText.MAX_BYTES / 7),
         Noise.of("CPU ranges below the limit", "0-65535,", TopologyText.MAX_BYTES / 8),
-        Noise.of("words of numactl below the limit", "node 0 cpus: ", 80_000),
-        Noise.of("words of meminfo below the limit", "Node 0 MemTotal: ", 60_000));
+        Noise.of("words of numactl below the limit", "node 0 cpus: ", TopologyText.MAX_BYTES / 14),
+        Noise.of(
+            "words of meminfo below the limit", "Node 0 MemTotal: ", TopologyText.MAX_BYTES / 18));
   }
 
   @ParameterizedTest

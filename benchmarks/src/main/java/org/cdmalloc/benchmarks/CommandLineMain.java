@@ -32,7 +32,25 @@ public final class CommandLineMain implements Callable<Integer> {
    * @param arguments the command, its options and operands
    */
   public static void main(String[] arguments) {
-    System.exit(commandLine().execute(arguments));
+    System.exit(run(commandLine(), arguments));
+  }
+
+  /**
+   * Runs a command and sees to it that lost output is a failure.
+   *
+   * @param command as {@link #commandLine} returns it
+   * @param arguments the command, its options and operands
+   * @return the exit code
+   */
+  static int run(CommandLine command, String... arguments) {
+    int exitCode = command.execute(arguments);
+    // The command's writer does not see what System.out, below it, could not write.
+    boolean lost = command.getOut().checkError() || System.out.checkError();
+    if (lost) {
+      command.getErr().println("cdmalloc: output was lost: it could not be written");
+      return Math.max(exitCode, CommandLine.ExitCode.SOFTWARE);
+    }
+    return exitCode;
   }
 
   /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.benchmarks;
 
+import java.util.Objects;
 import org.cdmalloc.topology.TopologyFormatException;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -17,7 +18,8 @@ final class OneLineErrors implements IParameterExceptionHandler, IExecutionExcep
   @Override
   public int handleParseException(ParameterException exception, String[] arguments) {
     CommandLine command = exception.getCommandLine();
-    sayWithHelp(command, what(exception));
+    String help = command.getCommandSpec().qualifiedName() + " --help";
+    say(command, what(exception) + "; see " + help);
     return CommandLine.ExitCode.USAGE;
   }
 
@@ -25,10 +27,14 @@ final class OneLineErrors implements IParameterExceptionHandler, IExecutionExcep
   public int handleExecutionException(
       Exception exception, CommandLine command, ParseResult parsed) {
     if (exception instanceof TopologyFormatException) {
-      sayWithHelp(command, exception.getMessage());
+      say(command, exception.getMessage());
       return CommandLine.ExitCode.USAGE;
     }
-    say(command, "failed: " + exception);
+    say(
+        command,
+        "failed: "
+            + Objects.requireNonNullElse(
+                exception.getMessage(), exception.getClass().getSimpleName()));
     return CommandLine.ExitCode.SOFTWARE;
   }
 
@@ -43,10 +49,6 @@ final class OneLineErrors implements IParameterExceptionHandler, IExecutionExcep
           + command.getSubcommands().keySet();
     }
     return exception.getMessage().replaceFirst("^Error: ", "");
-  }
-
-  private static void sayWithHelp(CommandLine command, String what) {
-    say(command, what + "; see " + command.getCommandSpec().qualifiedName() + " --help");
   }
 
   private static void say(CommandLine command, String what) {

@@ -91,7 +91,8 @@ final class TopologyCommand implements Runnable {
         node.hasCpus() ? node.cpus().toString() : "none");
   }
 
-  private static AlignedTable distances(Machine machine) {
+  /** Returns the distances from each node, a row, to each node, a column. */
+  static AlignedTable distances(Machine machine) {
     List<String> header = new ArrayList<>(List.of("node"));
     machine.online().stream().forEach(to -> header.add(Integer.toString(to)));
     AlignedTable table = new AlignedTable(header);

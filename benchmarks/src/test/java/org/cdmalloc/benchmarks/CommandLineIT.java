@@ -12,6 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The jar as a user starts it: exit codes, the two streams, no warning from the JVM. */
@@ -60,6 +62,21 @@ class CommandLineIT {
     assertRefused(run("topology", "--numactl", CommandRun.captured("no-numa.txt")));
   }
 
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void aFullDiskIsAFailure() throws Exception {
+    Run run =
+        run(
+            Path.of("/dev/full"),
+            "zonelists",
+            "--numactl",
+            CommandRun.captured("two-sockets-three-devices.txt"));
+
+    assertEquals(1, run.exitCode);
+    assertEquals(1, run.err.lines().count(), run.err);
+    assertTrue(run.err.startsWith("cdmalloc: output was lost"), run.err);
+  }
+
   private static void assertRefused(Run run) {
     assertEquals("", run.out);
     assertEquals(1, run.err.lines().count(), run.err);
@@ -68,13 +85,18 @@ class CommandLineIT {
   }
 
   private Run run(String... arguments) throws IOException, InterruptedException {
+    Path out = Files.createTempFile(directory, "out", ".txt");
+    Run run = run(out, arguments);
+    return new Run(run.exitCode, Files.readString(out, StandardCharsets.UTF_8), run.err);
+  }
+
+  private Run run(Path out, String... arguments) throws IOException, InterruptedException {
     assertTrue(Files.exists(JAR), () -> "no jar: file=" + JAR.toAbsolutePath() + "; run package");
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("-jar");
     command.add(JAR.toAbsolutePath().toString());
     command.addAll(List.of(arguments));
-    Path out = Files.createTempFile(directory, "out", ".txt");
     Path err = Files.createTempFile(directory, "err", ".txt");
     Process process =
         new ProcessBuilder(command)
@@ -85,10 +107,7 @@ class CommandLineIT {
       process.destroyForcibly();
       throw new AssertionError("does not end: " + command);
     }
-    return new Run(
-        process.exitValue(),
-        Files.readString(out, StandardCharsets.UTF_8),
-        Files.readString(err, StandardCharsets.UTF_8));
+    return new Run(process.exitValue(), "", Files.readString(err, StandardCharsets.UTF_8));
   }
 
   private record Run(int exitCode, String out, String err) {}

@@ -4,8 +4,10 @@ package org.cdmalloc.benchmarks;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.Writer;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -59,9 +61,7 @@ class CommandLineMainTest {
             .execute("fail");
 
     assertEquals(1, exitCode);
-    assertEquals(
-        "cdmalloc fail: failed: java.lang.IllegalStateException: first second",
-        err.toString().strip());
+    assertEquals("cdmalloc fail: failed: first second", err.toString().strip());
   }
 
   @Command(name = "fail")
@@ -70,6 +70,32 @@ class CommandLineMainTest {
     public void run() {
       throw new IllegalStateException("first\n  second");
     }
+  }
+
+  @Test
+  void outputThatCannotBeWrittenIsAFailure() {
+    StringWriter err = new StringWriter();
+    Writer full =
+        new Writer() {
+          @Override
+          public void write(char[] text, int offset, int length) throws IOException {
+            throw new IOException("No space left on device");
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    CommandLine command =
+        CommandLineMain.commandLine()
+            .setOut(new PrintWriter(full))
+            .setErr(new PrintWriter(err, true));
+
+    assertEquals(1, CommandLineMain.run(command, "--help"));
+    assertEquals("cdmalloc: output was lost: it could not be written", err.toString().strip());
+    assertEquals(2, CommandLineMain.run(command, "--colour"));
   }
 
   @Test

@@ -2,6 +2,7 @@
 package org.cdmalloc.benchmarks;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.gson.JsonObject;
@@ -9,6 +10,7 @@ import com.google.gson.JsonParser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -118,14 +120,25 @@ class TopologyCommandTest {
 
   @Test
   void aMissingFileIsRefused() {
-    CommandRun.of("topology", "--numactl", "no-such-file.txt").refused("no-such-file.txt");
+    CommandRun.of("topology", "--numactl", "no-such-file.txt")
+        .refused("no-such-file.txt: cannot be read: error=no such file or directory;");
     CommandRun.of("topology", "--sysfs", "no-such-directory").refused("no-such-directory");
+    CommandRun.of("topology", "--numactl", "").refused(": (empty name): cannot be read");
   }
 
   @Test
   void aFileThatIsNoMachineIsRefused() {
     CommandRun.of("topology", "--numactl", CommandRun.captured("no-numa.txt"))
-        .refused("no-numa.txt", "see cdmalloc topology --help");
+        .refused("no-numa.txt", "CONFIG_NUMA");
+  }
+
+  @Test
+  void anErrorInAFileSpeaksOfTheFileAlone() {
+    for (String file : List.of("", "no-such-file.txt", CommandRun.captured("no-numa.txt"))) {
+      String err = CommandRun.of("topology", "--numactl", file).err();
+      assertFalse(err.contains("--help"), err);
+      assertFalse(err.contains("java."), err);
+    }
   }
 
   private static String sysfs(Path root) throws IOException {
