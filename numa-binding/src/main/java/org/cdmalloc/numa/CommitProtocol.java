@@ -8,6 +8,7 @@ import org.cdmalloc.numa.RangeSet.Range;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * How memory is asked of the kernel and given back. One caller per node at a time: the lock is
@@ -29,7 +30,9 @@ final class CommitProtocol {
    * what does not fit elsewhere, and only then bound with MPOL_MF_STRICT, which says EIO if a page lies
    * elsewhere. The same call with MPOL_MF_MOVE then moves such pages, once: migration reclaims page
    * cache on the node and gives up with EIO instead of killing; the chunk is then given back. It is not
-   * tried again, because with swap a second try drives out what was committed before. STATIC_NODES
+   * tried again, because with swap a second try drives out what was committed before. Where cache must
+   * be dropped, the chunk is populated under BIND to its node and all system nodes, which has to be
+   * full of what cannot be reclaimed before anything is killed. STATIC_NODES
    * keeps the kernel from remapping the policy to another node when one goes offline.
    *
    * Why mappings stay few. A policy set on a part that was never touched, at a hole, gives that part an
@@ -49,13 +52,25 @@ final class CommitProtocol {
   private final Headroom headroom;
   private final Capability capability;
   private final MappingBudget budget;
+  private final NodeMask system;
   private final int pageBytes;
 
-  CommitProtocol(Kernel kernel, Headroom headroom, Capability capability, MappingBudget budget) {
+  /**
+   * Prepares the protocol.
+   *
+   * @param system the nodes of ordinary memory, where pages may lie until they are moved
+   */
+  CommitProtocol(
+      Kernel kernel,
+      Headroom headroom,
+      Capability capability,
+      MappingBudget budget,
+      NodeMask system) {
     this.kernel = kernel;
     this.headroom = headroom;
     this.capability = capability;
     this.budget = budget;
+    this.system = system;
     this.pageBytes = kernel.pageBytes();
   }
 
@@ -131,7 +146,11 @@ final class CommitProtocol {
   private CommitResult populateAndBind(LinuxRegion region, long start, long end) {
     long address = region.address() + start;
     long bytes = end - start;
+    if (region.isBound() && headroom.isThroughCache(region.node())) {
+      confine(region, address, bytes);
+    }
     int errno = populate(address, bytes);
+    region.touch();
     if (errno == Errno.ENOMEM) {
       return new CommitResult(
           Outcome.NODE_FULL, "node=" + region.node() + ", populate=ENOMEM, wanted_bytes=" + bytes);
@@ -149,6 +168,24 @@ final class CommitProtocol {
           "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, node=" + region.node());
     }
     return CommitResult.COMMITTED;
+  }
+
+  /**
+   * Keeps what is populated next off all device nodes but its own. Under PREFERRED it would
+   * overflow before the kernel drops any cache, perhaps to a device; bound to its node and all
+   * system nodes it makes the kernel reclaim instead, and is moved to its node afterwards.
+   */
+  private void confine(LinuxRegion region, long address, long bytes) {
+    if (!region.isTouched()) {
+      // The region's one anon_vma must be there before policy cuts it, or its parts never merge.
+      populate(address, pageBytes);
+    }
+    NodeMask nodes = system.or(NodeMask.of(region.node()));
+    int errno = kernel.confine(address, bytes, nodes, region.node());
+    if (errno != 0) {
+      throw Errno.failed(
+          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + nodes);
+    }
   }
 
   /** Brings in the pages of a range of which none is there; returns 0 or errno. */

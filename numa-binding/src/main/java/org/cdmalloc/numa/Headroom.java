@@ -11,21 +11,15 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
-import org.cdmalloc.topology.LoadRule;
-import org.cdmalloc.topology.Machine;
-import org.cdmalloc.topology.NodeMask;
-import org.cdmalloc.topology.SpillMode;
 
 /**
  * Whether memory can be asked for without the kernel having to kill or to place it elsewhere: a
  * bound node that is full, a control group's limit and a host without memory all end in the OOM
  * killer, never in an error. So figures are read first, and what is short is a value.
  *
- * <p>A node has room if its free memory above its low marks and reserves holds what is asked for.
- * Where free memory is short only because clean page cache fills the node, it has room if free
- * memory and cache together hold it with a margin, and if what falls elsewhere until it is moved
- * back falls on system memory: on the nodes that the kernel tries before the first other node
- * without CPUs.
+ * <p>A node has room if its free memory above its low marks and reserves holds what is asked for,
+ * or, where free memory is short only because clean page cache fills the node, if free memory and
+ * cache together hold it with a margin; {@link #isThroughCache} then says so.
  *
  * <p>A reading serves for a millisecond and while what was asked for since is small against what it
  * showed; near the edge every request reads anew. What other processes take in between is the race
@@ -34,9 +28,6 @@ import org.cdmalloc.topology.SpillMode;
 final class Headroom {
   /** What is left free below a control group's limit, on the host, and of a node's cache. */
   static final long MARGIN_BYTES = 64L << 20;
-
-  /** What must be free beyond a request where it may fall until it is moved back. */
-  private static final long OVERFLOW_MARGIN_BYTES = 1L << 20;
 
   /** Which part of a reading's spare bytes may be used before it is read again. */
   private static final int REREAD_FRACTION = 16;
@@ -50,15 +41,14 @@ final class Headroom {
   private static final long MARKS_NANOS = 1_000_000_000;
 
   /** Figures of one moment, in bytes that can still be asked for; none is negative. */
-  private record Reading(
-      long nanos, long nodeFree, long nodeWithCache, long overflow, long host, long group) {
+  private record Reading(long nanos, long nodeFree, long nodeWithCache, long host, long group) {
     /** What is certainly there, for the question whether this reading still serves. */
     long certain() {
       return Math.min(nodeFree, Math.min(host, group));
     }
 
     long node() {
-      return Math.max(nodeFree, Math.min(nodeWithCache, overflow));
+      return Math.max(nodeFree, nodeWithCache);
     }
   }
 
@@ -70,11 +60,9 @@ final class Headroom {
   private final Path proc;
   private final Path nodeDirectory;
   private final ControlGroup group;
-  private final Machine machine;
   private final int pageBytes;
   private final Map<Integer, Account> accounts = new ConcurrentHashMap<>();
   private final boolean hasNodes;
-  private final Map<Integer, List<Integer>> fallbacks = new HashMap<>();
   private volatile Marks marks;
 
   /**
@@ -83,20 +71,14 @@ final class Headroom {
    * @param proc where procfs is mounted
    * @param sysfs where sysfs is mounted; a host without nodes there counts as one node
    * @param group the control groups of this process
-   * @param machine the host's nodes
    * @param pageBytes the size of an OS page, in which procfs counts
    */
-  Headroom(Path proc, Path sysfs, ControlGroup group, Machine machine, int pageBytes) {
+  Headroom(Path proc, Path sysfs, ControlGroup group, int pageBytes) {
     this.proc = proc;
     this.nodeDirectory = sysfs.resolve("devices/system/node");
     this.group = group;
-    this.machine = machine;
     this.pageBytes = pageBytes;
     this.hasNodes = Files.isDirectory(nodeDirectory);
-    // The kernel's own order, which knows no device nodes.
-    machine
-        .zonelists(NodeMask.EMPTY, LoadRule.ACCUMULATE, SpillMode.RAM)
-        .forEach(list -> fallbacks.put(list.node(), list.fallback()));
     this.marks = readMarks();
   }
 
@@ -141,6 +123,17 @@ final class Headroom {
     return CommitResult.COMMITTED;
   }
 
+  /**
+   * Tells whether what was last checked fits only if the kernel drops page cache for it.
+   *
+   * @param node the node that was checked
+   * @return true if free memory alone does not hold it
+   */
+  boolean isThroughCache(int node) {
+    Account account = accounts.get(node);
+    return account != null && account.asked > account.reading.nodeFree;
+  }
+
   private static boolean serves(Account account, long bytes) {
     return account.asked + bytes <= account.reading.certain() / REREAD_FRACTION
         && System.nanoTime() - account.reading.nanos < READING_NANOS;
@@ -158,7 +151,6 @@ final class Headroom {
         now,
         Math.max(0, free),
         Math.max(0, free + cleanCache(text) - MARGIN_BYTES),
-        overflow(node),
         Math.max(0, hostAvailable() - MARGIN_BYTES),
         groupSpare == ControlGroup.UNLIMITED ? groupSpare : Math.max(0, groupSpare - MARGIN_BYTES));
   }
@@ -168,24 +160,6 @@ final class Headroom {
     long available = host.bytes("MemAvailable:");
     // Linux before 3.14 does not say; what is free is then all that is certain.
     return available >= 0 ? available : host.bytes("MemFree:");
-  }
-
-  /**
-   * How much can fall where the kernel turns when the node is short, before it turns to a device.
-   */
-  private long overflow(int node) {
-    NodeMask devices = machine.memoryOnly().without(NodeMask.of(node));
-    if (devices.isEmpty()) {
-      return Long.MAX_VALUE;
-    }
-    long sum = -OVERFLOW_MARGIN_BYTES;
-    for (int next : fallbacks.getOrDefault(node, List.of(node))) {
-      if (devices.contains(next)) {
-        break;
-      }
-      sum += Math.max(0, aboveLowMark(next, meminfo(next)));
-    }
-    return Math.max(0, sum);
   }
 
   private long aboveLowMark(int node, KeyedText meminfo) {

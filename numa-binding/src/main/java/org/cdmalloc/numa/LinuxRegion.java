@@ -21,6 +21,7 @@ final class LinuxRegion extends Region {
 
   private final boolean opensWhole;
   private int windows;
+  private boolean touched;
 
   /** What the region holds of the mapping budget; outlives the region until it is unmapped. */
   private final AtomicInteger heldMappings = new AtomicInteger();
@@ -52,6 +53,15 @@ final class LinuxRegion extends Region {
 
   RangeSet opened() {
     return opened;
+  }
+
+  /** Tells whether some page of the region was ever brought in. */
+  boolean isTouched() {
+    return touched;
+  }
+
+  void touch() {
+    touched = true;
   }
 
   void countWindow() {

@@ -16,6 +16,7 @@ import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * Memory of this host's nodes, placed by the kernel. All that changes a region happens under the
@@ -42,10 +43,11 @@ final class LinuxSource implements MemorySource {
     this.diagnosis = capability.diagnosis();
     this.pageBytes = kernel.pageBytes();
     ControlGroup group = ControlGroup.find(proc, Path.of("/"));
-    this.headroom = new Headroom(proc, Machine.SYSFS, group, machine, pageBytes);
+    this.headroom = new Headroom(proc, Machine.SYSFS, group, pageBytes);
     boolean countsWritable = KeyedText.of(proc.resolve("sys/vm/overcommit_memory")).single() == 2;
     this.space = new AddressSpace(kernel, budget, diagnosis.binds(), !countsWritable);
-    this.protocol = new CommitProtocol(kernel, headroom, capability, budget);
+    NodeMask system = machine.withMemory().without(machine.memoryOnly());
+    this.protocol = new CommitProtocol(kernel, headroom, capability, budget, system);
     this.residency = new ResidencyQuery(kernel, capability.residency());
     long hostBytes = KeyedText.of(proc.resolve("meminfo")).bytes("MemTotal:");
     this.limitBytes = Math.min(hostBytes > 0 ? hostBytes : Long.MAX_VALUE, group.limitBytes());

@@ -15,6 +15,7 @@ import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -31,14 +32,9 @@ final class CommitProtocolTest {
         kernel, Machine.fromSysfs(Machine.SYSFS), ThisHost.capability(), budget, proc);
   }
 
-  private Headroom roomy() {
+  private Headroom roomy(Path sysfs) {
     Path proc = Path.of("/proc");
-    return new Headroom(
-        proc,
-        Machine.SYSFS,
-        ControlGroup.find(proc, Path.of("/")),
-        source.machine(),
-        source.osPageBytes());
+    return new Headroom(proc, sysfs, ControlGroup.find(proc, Path.of("/")), source.osPageBytes());
   }
 
   private void assertAbsent(Region region) {
@@ -128,7 +124,9 @@ final class CommitProtocolTest {
     LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
     source.commit(region, 0, region.bytes());
     MappingBudget full = new MappingBudget(budget.used() + 2);
-    CommitProtocol tight = new CommitProtocol(kernel, roomy(), ThisHost.capability(), full);
+    CommitProtocol tight =
+        new CommitProtocol(
+            kernel, roomy(Machine.SYSFS), ThisHost.capability(), full, NodeMask.of(0));
     full.change(region.heldMappings(), 0);
     full.change(region.heldMappings(), region.mappings());
     for (int chunk = 1; chunk < 63; chunk += 2) {
@@ -139,6 +137,27 @@ final class CommitProtocolTest {
       assertFalse(tight.commit(region, chunk * CHUNK, (chunk + 1) * CHUNK).isCommitted());
       assertTrue(MappingsTest.mappings(region) <= region.mappings() + 1);
     }
+  }
+
+  @Test
+  void throughCacheAChunkIsConfinedAndStillMerges(@TempDir Path sysfs) throws IOException {
+    Path node = Files.createDirectories(sysfs.resolve("devices/system/node/node0"));
+    Files.writeString(
+        node.resolve("meminfo"),
+        "Node 0 MemFree: 1 kB\nNode 0 Active(file): 999999 kB\nNode 0 Inactive(file): 1 kB\n");
+    CommitProtocol through =
+        new CommitProtocol(kernel, roomy(sysfs), ThisHost.capability(), budget, NodeMask.of(0));
+    LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
+    // Every second chunk, then the holes: what is never touched before it is cut never merges.
+    for (int first = 0; first < 2; first++) {
+      for (int chunk = first; chunk < 64; chunk += 2) {
+        assertTrue(through.commit(region, chunk * CHUNK, (chunk + 1) * CHUNK).isCommitted());
+      }
+    }
+    assertEquals(64, kernel.calls(Call.CONFINE));
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    assertEquals(1, MappingsTest.mappings(region));
+    source.release(region);
   }
 
   @Test

@@ -2,6 +2,7 @@
 package org.cdmalloc.numa;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -9,8 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
-import org.cdmalloc.topology.Machine;
-import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,23 +17,6 @@ import org.junit.jupiter.api.io.TempDir;
 /** What is refused before the kernel is asked, from files as the kernel writes them. */
 final class HeadroomTest {
   private static final long MIB = 1 << 20;
-
-  /** Two nodes of system memory: what falls off one falls on the other. */
-  private static final Machine TWO_NODES =
-      Machine.builder().node(Node.of(0, "0", 1L << 32)).node(Node.of(1, "1", 1L << 32)).build();
-
-  /** The same with a device whose memory the kernel would use after node 1, or after node 0. */
-  private static Machine withDevice(int distanceFromNode1) {
-    return Machine.builder()
-        .node(Node.of(0, "0", 1L << 32))
-        .node(Node.of(1, "1", 1L << 32))
-        .node(Node.memoryOnly(2, 1L << 32))
-        .distances(
-            new int[] {10, 20, 40},
-            new int[] {20, 10, distanceFromNode1},
-            new int[] {40, distanceFromNode1, 10})
-        .build();
-  }
 
   @TempDir private Path root;
 
@@ -130,12 +112,12 @@ final class HeadroomTest {
     return ControlGroup.find(root.resolve("proc"), root);
   }
 
-  private Headroom headroom(Machine machine) {
-    return new Headroom(root.resolve("proc"), root.resolve("sys"), group(), machine, 4096);
+  private Headroom headroom() {
+    return new Headroom(root.resolve("proc"), root.resolve("sys"), group(), 4096);
   }
 
   private CommitResult check(int node, long bytes) {
-    return headroom(TWO_NODES).check(node, bytes);
+    return headroom().check(node, bytes);
   }
 
   @Test
@@ -160,12 +142,13 @@ final class HeadroomTest {
   }
 
   @Test
-  void cacheIsNotReliedOnWhereOverflowCouldReachADevice() throws IOException {
+  void whatNeedsCacheToBeDroppedIsToldApart() throws IOException {
     nodeFullOfCache();
-    // From node 1 the kernel turns to node 0 first, which has plenty.
-    assertTrue(headroom(withDevice(40)).check(1, 16 * MIB).isCommitted());
-    // Now the device comes first, and only what node 1 itself has free is safe.
-    assertEquals(Outcome.NODE_FULL, headroom(withDevice(15)).check(1, 16 * MIB).outcome());
+    Headroom headroom = headroom();
+    assertTrue(headroom.check(1, 16 * MIB).isCommitted());
+    assertTrue(headroom.isThroughCache(1));
+    assertTrue(headroom.check(0, 16 * MIB).isCommitted());
+    assertFalse(headroom.isThroughCache(0));
   }
 
   @Test
@@ -234,7 +217,7 @@ final class HeadroomTest {
 
   @Test
   void aReadingIsNotUsedTwiceNearTheEdge() {
-    Headroom headroom = headroom(TWO_NODES);
+    Headroom headroom = headroom();
     long most = 64 * MIB - 2500 * 4096;
     for (int i = 0; i < 3; i++) {
       assertTrue(headroom.check(1, most).isCommitted());
@@ -244,7 +227,7 @@ final class HeadroomTest {
 
   @Test
   void aNodeThatIsGoneHasNothing() {
-    assertEquals(Outcome.NODE_FULL, headroom(withDevice(40)).check(2, 1).outcome());
+    assertEquals(Outcome.NODE_FULL, headroom().check(2, 1).outcome());
   }
 
   @Test
@@ -257,8 +240,7 @@ final class HeadroomTest {
   @Test
   void withoutProcfsOrSysfsNothingIsPromised() {
     Path nowhere = root.resolve("nowhere");
-    Headroom blind =
-        new Headroom(nowhere, nowhere, ControlGroup.find(nowhere, nowhere), TWO_NODES, 4096);
+    Headroom blind = new Headroom(nowhere, nowhere, ControlGroup.find(nowhere, nowhere), 4096);
     assertEquals(Outcome.NODE_FULL, blind.check(0, 1).outcome());
     assertEquals(0, blind.freeBytes(0));
   }

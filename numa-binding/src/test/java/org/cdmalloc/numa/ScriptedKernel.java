@@ -3,6 +3,7 @@ package org.cdmalloc.numa;
 
 import java.util.HashMap;
 import java.util.Map;
+import org.cdmalloc.topology.NodeMask;
 
 /** The kernel of this host, of which single calls to come fail as they would on a full node. */
 final class ScriptedKernel extends Kernel {
@@ -11,6 +12,7 @@ final class ScriptedKernel extends Kernel {
     BIND_STRICT,
     BIND_MOVE,
     PREFER,
+    CONFINE,
     POPULATE,
     PROTECT
   }
@@ -53,6 +55,12 @@ final class ScriptedKernel extends Kernel {
       errno = errno(Call.BIND_STRICT);
     }
     return errno != 0 ? errno : super.bind(address, bytes, node, flags);
+  }
+
+  @Override
+  int confine(long address, long bytes, NodeMask nodes, int home) {
+    int errno = errno(Call.CONFINE);
+    return errno != 0 ? errno : super.confine(address, bytes, nodes, home);
   }
 
   @Override
