@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -81,7 +79,7 @@ final class ControlGroup {
    */
   static ControlGroup find(Path proc, Path root) {
     List<Level> levels = new ArrayList<>();
-    for (String line : lines(proc.resolve("self/cgroup"))) {
+    for (String line : KeyedText.lines(proc.resolve("self/cgroup"))) {
       String[] parts = line.split(":", 3);
       if (parts.length != 3) {
         continue;
@@ -144,7 +142,7 @@ final class ControlGroup {
       List<Level> levels, Path proc, Path root, Version version, String group) {
     Path mountPoint = null;
     String inside = "";
-    for (String line : lines(proc.resolve("self/mountinfo"))) {
+    for (String line : KeyedText.lines(proc.resolve("self/mountinfo"))) {
       // proc(5): id parent major:minor root mount-point options [tags] - type source super-options
       String[] halves = line.split(" - ", 2);
       String[] mount = halves[0].split(" ", -1);
@@ -185,13 +183,5 @@ final class ControlGroup {
     return version == Version.V2
         ? type[0].equals("cgroup2")
         : type[0].equals("cgroup") && List.of(type[2].split(",", -1)).contains("memory");
-  }
-
-  private static List<String> lines(Path file) {
-    try {
-      return Files.readAllLines(file, StandardCharsets.ISO_8859_1);
-    } catch (IOException e) {
-      return List.of();
-    }
   }
 }

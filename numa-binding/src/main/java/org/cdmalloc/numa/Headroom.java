@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.cdmalloc.spi.CommitResult;
@@ -201,7 +198,7 @@ final class Headroom {
     int node = 0;
     long free = 0;
     long low = 0;
-    for (String line : lines(proc.resolve("zoneinfo"))) {
+    for (String line : KeyedText.lines(proc.resolve("zoneinfo"))) {
       String text = line.strip();
       if (text.startsWith("Node ") && text.indexOf(',') > 0) {
         node = (int) number(text.substring(5));
@@ -225,13 +222,5 @@ final class Headroom {
       end++;
     }
     return end == 0 ? 0 : Long.parseLong(digits, 0, end, 10);
-  }
-
-  private static List<String> lines(Path file) {
-    try {
-      return Files.readAllLines(file, StandardCharsets.ISO_8859_1);
-    } catch (IOException e) {
-      return List.of();
-    }
   }
 }

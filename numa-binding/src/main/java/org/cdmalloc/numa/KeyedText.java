@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * Reads figures out of the kernel's small text files: {@code MemFree: 24468880 kB} in meminfo,
@@ -37,6 +38,15 @@ final class KeyedText {
       return new KeyedText(new String(bytes, 0, length, StandardCharsets.ISO_8859_1));
     } catch (IOException e) {
       return new KeyedText("");
+    }
+  }
+
+  /** Returns the lines of a file of any length; one that is missing or unreadable has none. */
+  static List<String> lines(Path file) {
+    try {
+      return Files.readAllLines(file, StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      return List.of();
     }
   }
 
