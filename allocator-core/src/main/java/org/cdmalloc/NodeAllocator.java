@@ -10,13 +10,13 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.Assembly;
 import org.cdmalloc.internal.allocation.DeviceZone;
 import org.cdmalloc.internal.allocation.Sources;
 import org.cdmalloc.internal.allocation.SystemPaths;
+import org.cdmalloc.internal.allocation.Warnings;
 import org.cdmalloc.internal.allocation.ZonePath;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
@@ -40,9 +40,6 @@ import org.cdmalloc.topology.NodeMask;
  */
 public final class NodeAllocator implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
-
-  /** What blocks binding blocks it for the whole JVM, so it is said once. */
-  private static final AtomicBoolean WARNED = new AtomicBoolean();
 
   private final Assembly parts;
   private final AllocationPath allocation;
@@ -417,11 +414,10 @@ public final class NodeAllocator implements AutoCloseable {
       MemorySource memory = source != null ? source : Sources.open(Optional.ofNullable(machine));
       NodeMask devices = deviceNodes != null ? deviceNodes : memory.machine().memoryOnly();
       Assembly parts = Assembly.of(memory, devices, arenas.values(), capacities);
-      if (!memory.diagnosis().binds() && WARNED.compareAndSet(false, true)) {
-        LOGGER.log(
-            Level.WARNING,
-            "memory is not bound to nodes here, requests that name a node will be refused: {0}",
-            String.join("; ", memory.diagnosis().findings()));
+      if (!memory.diagnosis().binds()) {
+        Warnings.once(
+            "memory is not bound to nodes here, requests that name a node will be refused: "
+                + memory.diagnosis().obstacle());
       }
       return new NodeAllocator(parts);
     }

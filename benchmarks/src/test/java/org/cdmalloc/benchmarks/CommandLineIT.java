@@ -22,6 +22,9 @@ class CommandLineIT {
 
   @TempDir Path directory;
 
+  /** Options of the JVM. */
+  private List<String> options = List.of();
+
   @Test
   void helpIsOutputAndNothingElse() throws Exception {
     Run run = run("zonelists", "--help");
@@ -77,6 +80,19 @@ class CommandLineIT {
     assertTrue(run.err.startsWith("cdmalloc: output was lost"), run.err);
   }
 
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void whereJnaDoesNotWorkTheEmulatedMachineStandsInAndSaysSoOnce() throws Exception {
+    options = List.of("-Djna.nounpack=true", "-Djna.nosys=true");
+    Run run = run("tour");
+    assertEquals(0, run.exitCode, run.err);
+    assertTrue(run.out.startsWith("This host, EMULATED: no kernel was asked"), run.out);
+    assertEquals(1, run.err.split("the source 'emulated' stands in; linux: JNA", -1).length - 1);
+
+    options = List.of("-Djna.nounpack=true", "-Djna.nosys=true", "-Dcdmalloc.source=emulated");
+    assertEquals("", run("tour").err);
+  }
+
   private static void assertRefused(Run run) {
     assertEquals("", run.out);
     assertEquals(1, run.err.lines().count(), run.err);
@@ -94,6 +110,7 @@ class CommandLineIT {
     assertTrue(Files.exists(JAR), () -> "no jar: file=" + JAR.toAbsolutePath() + "; run package");
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(options);
     command.add("-jar");
     command.add(JAR.toAbsolutePath().toString());
     command.addAll(List.of(arguments));

@@ -17,13 +17,15 @@ import org.cdmalloc.topology.Machine;
  */
 record Capability(
     boolean binds, boolean populates, ResidencyCall residency, List<String> findings) {
-  /** The calls that tell where pages lie, best first. */
+  /** The ways to learn where pages lie, best first. */
   enum ResidencyCall {
     /** Asks about many pages at once and brings none in. */
     MOVE_PAGES("move_pages"),
     /** Asks page by page and brings in what is absent. */
     GET_MEMPOLICY("get_mempolicy"),
-    /** All calls are refused. */
+    /** Reads counts per mapping; a file, which no profile refuses. */
+    NUMA_MAPS("numa_maps"),
+    /** All ways are barred. */
     NONE("nothing");
 
     private final String callName;
@@ -37,56 +39,69 @@ record Capability(
     }
   }
 
-  /** Tries the calls; what was found before stands first. */
-  static Capability probe(Kernel kernel, Machine machine, List<String> knownFindings) {
-    List<String> findings = new ArrayList<>(knownFindings);
+  /** Tries the calls; what keeps memory from being bound stands first, what was known last. */
+  static Capability probe(
+      Kernel kernel, Machine machine, Refusal refusal, List<String> knownFindings) {
+    List<String> findings = new ArrayList<>();
     int pageBytes = kernel.pageBytes();
     long page = kernel.map(pageBytes, Kernel.PROT_READ_WRITE);
     if (page < 0) {
       throw Errno.failed("mmap", (int) -page, "bytes=" + pageBytes);
     }
     try {
-      int node = machine.withMemory().first();
-      int errno = kernel.prefer(page, pageBytes, node);
-      boolean binds = errno == 0;
-      if (!binds) {
-        findings.add(refused("mbind", errno));
+      int errno = kernel.prefer(page, pageBytes, machine.withMemory().first());
+      if (errno != 0) {
+        findings.add(refusal.ofBinding(errno));
       }
       boolean populates = kernel.advise(page, pageBytes, Kernel.MADV_POPULATE_WRITE) == 0;
-      ResidencyCall residency = residency(kernel, page, pageBytes, findings);
-      return new Capability(binds, populates, residency, List.copyOf(findings));
+      ResidencyCall residency = residency(kernel, page, pageBytes, refusal, findings);
+      findings.addAll(knownFindings);
+      return new Capability(errno == 0, populates, residency, List.copyOf(findings));
     } finally {
       kernel.unmap(page, pageBytes);
     }
   }
 
   private static ResidencyCall residency(
-      Kernel kernel, long page, int pageBytes, List<String> findings) {
+      Kernel kernel, long page, int pageBytes, Refusal refusal, List<String> findings) {
     int errno = kernel.queryPages(page, pageBytes, new int[1]);
     if (errno == 0) {
       return ResidencyCall.MOVE_PAGES;
     }
-    findings.add(refused("move_pages", errno));
     int status = kernel.nodeOfPage(page);
     if (status >= 0) {
+      findings.add(
+          "move_pages is"
+              + refusal.refusedWith(errno)
+              + "; where pages lie is asked of get_mempolicy, page by page, which is slower");
       return ResidencyCall.GET_MEMPOLICY;
     }
-    findings.add(refused("get_mempolicy", -status));
-    return ResidencyCall.NONE;
+    String refused =
+        errno == -status
+            ? "move_pages and get_mempolicy are" + refusal.refusedWith(errno)
+            : "move_pages is"
+                + refusal.refusedWith(errno)
+                + ", get_mempolicy is"
+                + refusal.refusedWith(-status);
+    if (kernel.numaMaps().isEmpty()) {
+      findings.add(
+          refused
+              + ", and /proc/self/numa_maps cannot be read: nothing tells where pages lie, so no"
+              + " placement can be promised; permit one of the three");
+      return ResidencyCall.NONE;
+    }
+    findings.add(
+        refused
+            + "; where pages lie is read from /proc/self/numa_maps, which counts per mapping: of a"
+            + " mapping that lies on several nodes it is unknown");
+    return ResidencyCall.NUMA_MAPS;
   }
 
-  private static String refused(String call, int errno) {
-    String cause =
-        switch (errno) {
-          case Errno.EPERM, Errno.EACCES ->
-              "a seccomp profile or a missing capability blocks it; in a container allow it with"
-                  + " --cap-add SYS_NICE or a profile that permits "
-                  + call;
-          case Errno.ENOSYS ->
-              "this kernel was built without CONFIG_NUMA, or a sandbox hides the call";
-          default -> "unexpected; see mbind(2) and move_pages(2)";
-        };
-    return call + " is refused with " + Errno.name(errno) + ": " + cause;
+  /** Returns what is left where the nodes are not known, and says why first. */
+  Capability withoutBinding(String why) {
+    List<String> all = new ArrayList<>(List.of(why));
+    all.addAll(findings);
+    return new Capability(false, populates, residency, List.copyOf(all));
   }
 
   Diagnosis diagnosis() {

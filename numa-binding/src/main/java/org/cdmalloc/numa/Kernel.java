@@ -3,6 +3,7 @@ package org.cdmalloc.numa;
 
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
+import java.nio.file.Path;
 import org.cdmalloc.topology.NodeMask;
 
 /**
@@ -19,10 +20,10 @@ class Kernel {
   static final int PROT_READ_WRITE = 3;
 
   /** Policies, flags and advice: include/uapi/linux/mempolicy.h and asm-generic/mman-common.h. */
-  private static final int MPOL_DEFAULT = 0;
+  static final int MPOL_DEFAULT = 0;
 
-  private static final int MPOL_PREFERRED = 1;
-  private static final int MPOL_BIND = 2;
+  static final int MPOL_PREFERRED = 1;
+  static final int MPOL_BIND = 2;
   private static final int MPOL_F_STATIC_NODES = 1 << 15;
   static final int MPOL_MF_STRICT = 1;
   static final int MPOL_MF_MOVE = 2;
@@ -34,10 +35,13 @@ class Kernel {
   private static final int MPOL_F_ADDR = 2;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
   private static final int MASK_WORDS = NodeMask.MAX_NODES / Long.SIZE + 1;
+  static final long MAX_NODE = NodeMask.MAX_NODES + 1L;
   private static final int SC_PAGESIZE = 30;
 
   /** The same number on all architectures, as for all calls since Linux 5.1. */
-  private static final int SET_MEMPOLICY_HOME_NODE = 450;
+  static final int SET_MEMPOLICY_HOME_NODE = 450;
+
+  private static final Path NUMA_MAPS = Path.of("/proc/self/numa_maps");
 
   private final SystemCalls calls;
 
@@ -88,10 +92,17 @@ class Kernel {
   int confine(long address, long bytes, NodeMask nodes, int home) {
     int errno = setPolicy(address, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes, 0);
     if (errno == 0) {
-      // A hint: without it more pages have to be moved.
-      LibC.syscall(SET_MEMPOLICY_HOME_NODE, address, bytes, home, 0, 0, 0);
+      // A hint, so its failure is none: without it more pages have to be moved.
+      setHomeNode(address, bytes, home);
     }
     return errno;
+  }
+
+  /** Lets a range that is bound to several nodes begin with one; returns 0 or errno. */
+  int setHomeNode(long address, long bytes, int node) {
+    return LibC.syscall(SET_MEMPOLICY_HOME_NODE, address, bytes, node, 0, 0, 0) == 0
+        ? 0
+        : Errno.last();
   }
 
   /** Lets a range prefer a node; returns 0 or errno. */
@@ -118,20 +129,20 @@ class Kernel {
     }
   }
 
-  private int setPolicy(long address, long bytes, int mode, NodeMask nodes, int flags) {
+  /** Sets the policy of a range: mbind(2); returns 0 or errno. All policy passes here. */
+  int setPolicy(long address, long bytes, int mode, NodeMask nodes, int flags) {
     try (Memory mask = new Memory((long) MASK_WORDS * Long.BYTES)) {
-      mask.write(0, nodes.toWords(MASK_WORDS), 0, MASK_WORDS);
+      mask.write(0, maskWords(nodes), 0, MASK_WORDS);
       long result =
           LibC.syscall(
-              calls.mbind(),
-              address,
-              bytes,
-              mode,
-              Pointer.nativeValue(mask),
-              NodeMask.MAX_NODES + 1L,
-              flags);
+              calls.mbind(), address, bytes, mode, Pointer.nativeValue(mask), MAX_NODE, flags);
       return result == 0 ? 0 : Errno.last();
     }
+  }
+
+  /** Returns a mask as mbind(2) reads it: node n is bit n % 64 of word n / 64. */
+  static long[] maskWords(NodeMask nodes) {
+    return nodes.toWords(MASK_WORDS);
   }
 
   /**
@@ -181,6 +192,11 @@ class Kernel {
               0);
       return result == 0 ? node.getInt(0) : -Errno.last();
     }
+  }
+
+  /** Reads what the kernel counts of each mapping of this process; empty where it does not. */
+  NumaMaps numaMaps() {
+    return NumaMaps.of(KeyedText.lines(NUMA_MAPS));
   }
 
   /** Returns the CPU that runs the calling thread, or −1 if it is not told. */

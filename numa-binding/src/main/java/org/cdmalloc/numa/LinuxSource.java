@@ -38,12 +38,23 @@ final class LinuxSource implements MemorySource {
 
   LinuxSource(
       Kernel kernel, Machine machine, Capability capability, MappingBudget budget, Path proc) {
+    this(kernel, machine, capability, budget, proc, Machine.SYSFS);
+  }
+
+  /** Makes a source that reads the kernel's figures elsewhere. */
+  LinuxSource(
+      Kernel kernel,
+      Machine machine,
+      Capability capability,
+      MappingBudget budget,
+      Path proc,
+      Path sysfs) {
     this.kernel = kernel;
     this.machine = machine;
     this.diagnosis = capability.diagnosis();
     this.pageBytes = kernel.pageBytes();
     ControlGroup group = ControlGroup.find(proc, Path.of("/"));
-    this.headroom = new Headroom(proc, Machine.SYSFS, group, pageBytes);
+    this.headroom = new Headroom(proc, sysfs, group, pageBytes);
     boolean countsWritable = KeyedText.of(proc.resolve("sys/vm/overcommit_memory")).single() == 2;
     this.space = new AddressSpace(kernel, budget, diagnosis.binds(), !countsWritable);
     NodeMask system = machine.withMemory().without(machine.memoryOnly());

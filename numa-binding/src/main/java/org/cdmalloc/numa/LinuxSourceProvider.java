@@ -16,6 +16,8 @@ import org.cdmalloc.topology.TopologyFormatException;
 /** Offers the memory of a Linux host. */
 public final class LinuxSourceProvider implements MemorySourceProvider {
   private static final Path PROC = Path.of("/proc");
+  private static final Path STATUS = PROC.resolve("self/status");
+  private static final Path NODES = Machine.SYSFS.resolve("devices/system/node");
 
   /** Makes a provider; called by {@link java.util.ServiceLoader}. */
   public LinuxSourceProvider() {}
@@ -42,7 +44,7 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
     if (SystemCalls.of(architecture).isEmpty()) {
       return Optional.of("no system call numbers are known for os.arch=" + architecture);
     }
-    return jnaFault().or(LinuxSourceProvider::hostFault);
+    return JnaFault.ofThisProcess().or(LinuxSourceProvider::hostFault);
   }
 
   /** A node directory that cannot be read describes no machine. */
@@ -56,20 +58,6 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
     }
   }
 
-  /** JNA may be absent, or unable to unpack its library; both are errors of linkage. */
-  private static Optional<String> jnaFault() {
-    try {
-      int cpu = LibC.sched_getcpu();
-      return cpu >= -1 ? Optional.empty() : Optional.of("the C library does not answer");
-    } catch (LinkageError e) {
-      return Optional.of(
-          "JNA does not work here ("
-              + e
-              + "); add net.java.dev.jna:jna to the class path, or set -Djna.tmpdir to a folder"
-              + " that allows execution");
-    }
-  }
-
   @Override
   public MemorySource open(Optional<Machine> machine) {
     whyNot(machine)
@@ -79,7 +67,8 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
             });
     Kernel kernel = new Kernel(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
     Machine host = host();
-    Machine allowed = allowed(host, KeyedText.of(PROC.resolve("self/status")));
+    KeyedText status = KeyedText.of(STATUS);
+    Machine allowed = allowed(host, status);
     List<String> findings = new ArrayList<>();
     if (!allowed.equals(host)) {
       findings.add(
@@ -89,26 +78,44 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
               + host.withMemory().without(allowed.withMemory())
               + " are left out");
     }
-    Capability capability = Capability.probe(kernel, allowed, findings);
+    Refusal refusal = Refusal.of(PROC, Machine.SYSFS);
+    if (!refusal.hasNodes()) {
+      findings.add(NODES + " is not there, so all memory counts as that of one node");
+    }
+    Capability capability = Capability.probe(kernel, allowed, refusal, findings);
+    if (!refusal.hasNodes() && allowedNodes(status).size() > 1) {
+      capability =
+          capability.withoutBinding(Refusal.ofHiddenNodes(allowedNodes(status), Machine.SYSFS));
+    }
     return new LinuxSource(kernel, allowed, capability, MappingBudget.PROCESS, PROC);
   }
 
   /** Takes the memory of those nodes away that the process's cpuset leaves out: cpuset(7). */
   static Machine allowed(Machine host, KeyedText status) {
-    String list = status.word("Mems_allowed_list:");
-    return list.isEmpty() ? host : host.withMemoryOn(NodeMask.parse(list));
+    NodeMask nodes = allowedNodes(status);
+    return nodes.isEmpty() ? host : host.withMemoryOn(nodes);
   }
 
-  /** A kernel without NUMA support has no node directory; all memory is then one node. */
+  private static NodeMask allowedNodes(KeyedText status) {
+    String list = status.word("Mems_allowed_list:");
+    return list.isEmpty() ? NodeMask.EMPTY : NodeMask.parse(list);
+  }
+
+  /**
+   * A kernel without NUMA support has no node directory, nor has a container that hides sysfs; all
+   * memory is then one node.
+   */
   private static Machine host() {
-    if (Files.isDirectory(Machine.SYSFS.resolve("devices/system/node"))) {
+    if (Files.isDirectory(NODES)) {
       return Machine.fromSysfs(Machine.SYSFS);
     }
+    NodeMask allowed = allowedNodes(KeyedText.of(STATUS));
     long bytes = KeyedText.of(PROC.resolve("meminfo")).bytes("MemTotal:");
     int cpus = Runtime.getRuntime().availableProcessors();
+    int node = allowed.isEmpty() ? 0 : allowed.first();
     return Machine.builder()
         .origin("meminfo " + PROC)
-        .node(Node.of(0, "0-" + (cpus - 1), Math.max(1, bytes)))
+        .node(Node.of(node, "0-" + (cpus - 1), Math.max(1, bytes)))
         .build();
   }
 }

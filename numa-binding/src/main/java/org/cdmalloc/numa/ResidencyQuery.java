@@ -22,36 +22,66 @@ final class ResidencyQuery {
   /** Asks about a range of whole pages. The caller holds the lock of the region's node. */
   Residency ask(LinuxRegion region, long offset, long bytes) {
     int[] nodes = new int[Math.toIntExact(bytes / pageBytes)];
-    for (int from = 0; from < nodes.length; from += CALL_PAGES) {
-      int[] part = new int[Math.min(CALL_PAGES, nodes.length - from)];
-      ask(region, offset + (long) from * pageBytes, part);
-      System.arraycopy(part, 0, nodes, from, part.length);
+    switch (call) {
+      case MOVE_PAGES -> movePages(region.address() + offset, nodes);
+      case GET_MEMPOLICY -> getMempolicy(region, offset, nodes);
+      case NUMA_MAPS -> numaMaps(region, offset, nodes);
+      default -> Arrays.fill(nodes, Residency.UNKNOWN);
     }
     return new Residency(pageBytes, nodes, call.callName());
   }
 
-  private void ask(LinuxRegion region, long offset, int[] nodes) {
-    switch (call) {
-      case MOVE_PAGES -> {
-        long address = region.address() + offset;
-        int errno = kernel.queryPages(address, pageBytes, nodes);
-        if (errno != 0) {
-          throw Errno.failed("move_pages", errno, "address=0x" + Long.toHexString(address));
-        }
-        Arrays.setAll(nodes, page -> node(nodes[page]));
+  private void movePages(long address, int[] nodes) {
+    for (int from = 0; from < nodes.length; from += CALL_PAGES) {
+      int[] part = new int[Math.min(CALL_PAGES, nodes.length - from)];
+      long start = address + (long) from * pageBytes;
+      int errno = kernel.queryPages(start, pageBytes, part);
+      if (errno != 0) {
+        throw Errno.failed(
+            "move_pages", errno, Kernel.range(start, (long) part.length * pageBytes));
       }
-      case GET_MEMPOLICY ->
-          // This call brings absent pages in, so it is asked about committed ones only.
-          Arrays.setAll(
-              nodes,
-              page -> {
-                long at = offset + (long) page * pageBytes;
-                return region.committed().contains(at)
-                    ? node(kernel.nodeOfPage(region.address() + at))
-                    : Residency.NOT_PRESENT;
-              });
-      default -> Arrays.fill(nodes, Residency.UNKNOWN);
+      for (int page = 0; page < part.length; page++) {
+        nodes[from + page] = node(part[page]);
+      }
     }
+  }
+
+  /** This call brings absent pages in, so it is asked about committed ones only. */
+  private void getMempolicy(LinuxRegion region, long offset, int[] nodes) {
+    for (int page = 0; page < nodes.length; page++) {
+      long at = offset + (long) page * pageBytes;
+      nodes[page] =
+          region.committed().contains(at)
+              ? Math.max(Residency.UNKNOWN, kernel.nodeOfPage(region.address() + at))
+              : Residency.NOT_PRESENT;
+    }
+  }
+
+  /**
+   * The counts of a mapping place its committed pages if they are on one node, and at least as many
+   * as were committed: if there are fewer, some are swapped out and nobody can say which.
+   */
+  private void numaMaps(LinuxRegion region, long offset, int[] nodes) {
+    NumaMaps maps = kernel.numaMaps();
+    NumaMaps.Mapping mapping = maps.at(region.address() + offset);
+    int node = node(region, mapping);
+    for (int page = 0; page < nodes.length; page++) {
+      long at = offset + (long) page * pageBytes;
+      if (region.address() + at >= mapping.end()) {
+        mapping = maps.at(region.address() + at);
+        node = node(region, mapping);
+      }
+      nodes[page] = region.committed().contains(at) ? node : Residency.NOT_PRESENT;
+    }
+  }
+
+  private int node(LinuxRegion region, NumaMaps.Mapping mapping) {
+    long start = Math.max(0, mapping.start() - region.address());
+    long end = Math.min(region.bytes(), mapping.end() - region.address());
+    long committedPages = region.committed().coveredBytes(start, end) / pageBytes;
+    return mapping.pages() >= committedPages && mapping.nodes().size() == 1
+        ? mapping.nodes().first()
+        : Residency.UNKNOWN;
   }
 
   /** A page that was never written is ENOENT, or EFAULT where it was read as the page of zeros. */

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.List;
 import java.util.Optional;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.topology.Machine;
@@ -15,22 +14,13 @@ import org.junit.jupiter.api.Test;
 
 final class CapabilityTest {
   @Test
-  void systemCallNumbersAreKnownForFiveArchitectures() {
-    for (String architecture : new String[] {"amd64", "aarch64", "riscv64", "ppc64le", "s390x"}) {
-      assertTrue(SystemCalls.of(architecture).isPresent(), architecture);
-    }
-    assertEquals(237, SystemCalls.of("amd64").orElseThrow().mbind());
-    assertFalse(SystemCalls.of("x86").isPresent());
-  }
-
-  @Test
   void aKernelWithoutTheCallsIsDiagnosedInWords() {
     // These numbers are no system calls: the kernel answers as one without NUMA does.
     Kernel without = new Kernel(new SystemCalls(100_000, 100_001, 100_002, 0x4000));
-    Capability capability = Capability.probe(without, Machine.fromSysfs(Machine.SYSFS), List.of());
+    Capability capability = ThisHost.capability(without);
     assertFalse(capability.diagnosis().binds());
-    assertEquals(Capability.ResidencyCall.NONE, capability.residency());
-    assertEquals(3, capability.findings().size());
+    assertEquals(Capability.ResidencyCall.NUMA_MAPS, capability.residency());
+    assertEquals(2, capability.findings().size());
     assertTrue(capability.findings().get(0).startsWith("mbind is refused with ENOSYS"));
   }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import java.util.List;
 import java.util.OptionalLong;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceContract;
@@ -44,6 +45,44 @@ final class LinuxSourceContractTest {
           new Capability(
               host.binds(), false, Capability.ResidencyCall.GET_MEMPOLICY, host.findings()),
           MappingBudget.PROCESS);
+    }
+  }
+
+  /** As where move_pages(2) and get_mempolicy(2) are refused. */
+  @Nested
+  final class ByNumaMaps extends Contract {
+    @Override
+    protected MemorySource open() {
+      return ThisHost.source(
+          new Capability(true, true, Capability.ResidencyCall.NUMA_MAPS, List.of()),
+          MappingBudget.PROCESS);
+    }
+  }
+
+  /** As in a container whose profile refuses mbind(2). */
+  @Nested
+  final class Unbound extends Contract {
+    @Override
+    protected MemorySource open() {
+      return ThisHost.source(ThisHost.unbound(), MappingBudget.PROCESS);
+    }
+  }
+
+  /** As arm64 kernels may be configured; the kernel's own pages are a fourth of these. */
+  @Nested
+  final class OsPagesOf16KiB extends Contract {
+    @Override
+    protected MemorySource open() {
+      return ThisHost.source(new FaultyKernel(16 << 10));
+    }
+  }
+
+  /** As ppc64le kernels are, and arm64 ones may be. */
+  @Nested
+  final class OsPagesOf64KiB extends Contract {
+    @Override
+    protected MemorySource open() {
+      return ThisHost.source(new FaultyKernel(64 << 10));
     }
   }
 }

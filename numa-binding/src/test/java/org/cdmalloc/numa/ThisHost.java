@@ -23,8 +23,22 @@ final class ThisHost {
     return new LinuxSource(KERNEL, machine, capability, budget, Path.of("/proc"));
   }
 
+  static LinuxSource source(Kernel kernel) {
+    Machine machine = Machine.fromSysfs(Machine.SYSFS);
+    return new LinuxSource(
+        kernel, machine, capability(kernel), MappingBudget.PROCESS, Path.of("/proc"));
+  }
+
   static Capability capability() {
-    return Capability.probe(KERNEL, Machine.fromSysfs(Machine.SYSFS), List.of());
+    return capability(KERNEL);
+  }
+
+  static Capability capability(Kernel kernel) {
+    return Capability.probe(
+        kernel,
+        Machine.fromSysfs(Machine.SYSFS),
+        Refusal.of(Path.of("/proc"), Machine.SYSFS),
+        List.of());
   }
 
   static Capability unbound() {

@@ -57,7 +57,7 @@ public final class DeviceZone {
           "cannot bring a device node online here: node="
               + node
               + "; "
-              + String.join("; ", source.diagnosis().findings()));
+              + source.diagnosis().obstacle());
     }
     path = new ZonePath(false, allocation.add(node, backingNode, capacityBytes));
   }

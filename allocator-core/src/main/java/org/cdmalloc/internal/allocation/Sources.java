@@ -18,11 +18,15 @@ public final class Sources {
   private static final String COORDINATES =
       "add org.cdmalloc:numa-binding (Linux) or org.cdmalloc:native-stubs (any host) to the class path";
 
+  private static final String STAND_IN =
+      "org.cdmalloc:native-stubs on the class path emulates a machine on any host";
+
   private Sources() {}
 
   /**
    * Opens the source of the highest priority that can serve, or the one that {@code
-   * -Dcdmalloc.source} names.
+   * -Dcdmalloc.source} names. Where this host's memory was wanted and a source of lower priority
+   * stands in, that is logged once, with the reasons.
    *
    * @param machine the machine that is wanted, or nothing for this host
    * @return a new source
@@ -44,7 +48,20 @@ public final class Sources {
       found = true;
       Optional<String> whyNot = provider.whyNot(machine);
       if (whyNot.isEmpty()) {
-        return provider.open(machine);
+        MemorySource source = provider.open(machine);
+        if (!reasons.isEmpty() && machine.isEmpty()) {
+          Warnings.once(
+              "memory of this host cannot be had, the source '"
+                  + source.name()
+                  + "' stands in"
+                  + reasons
+                  + "; -D"
+                  + PROPERTY
+                  + "="
+                  + source.name()
+                  + " chooses it without this warning");
+        }
+        return source;
       }
       reasons.append("; ").append(provider.name()).append(": ").append(whyNot.get());
     }
@@ -60,6 +77,6 @@ public final class Sources {
               + COORDINATES);
     }
     throw new IllegalStateException(
-        "no memory source can serve here" + reasons + "; " + COORDINATES);
+        "no memory source can serve here" + reasons + "; " + (found ? STAND_IN : COORDINATES));
   }
 }

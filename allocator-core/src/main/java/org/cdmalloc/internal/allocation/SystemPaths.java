@@ -132,7 +132,7 @@ public final class SystemPaths {
                       + ", node="
                       + node
                       + "; "
-                      + String.join("; ", source.diagnosis().findings()));
+                      + source.diagnosis().obstacle());
             });
   }
 

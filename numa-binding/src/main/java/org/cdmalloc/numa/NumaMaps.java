@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
+import org.cdmalloc.topology.NodeMask;
+
+/**
+ * What {@code /proc/self/numa_maps} says: for each mapping of the process, how many pages lie on
+ * each node; numa(7). It needs no system call that a container profile could refuse. It counts and
+ * does not name pages, so it places a page only where all of its mapping is on one node.
+ */
+final class NumaMaps {
+  /**
+   * A mapping that the kernel counts.
+   *
+   * @param start its first address
+   * @param end where the next one begins, at its own end or behind it
+   * @param pages how many pages of it are there
+   * @param nodes where they lie
+   */
+  record Mapping(long start, long end, long pages, NodeMask nodes) {}
+
+  private final NavigableMap<Long, Mapping> mappings = new TreeMap<>();
+
+  private NumaMaps() {}
+
+  /** Parses lines such as {@code 7f12a000 bind=static:1 anon=512 N1=512 kernelpagesize_kB=4}. */
+  static NumaMaps of(List<String> lines) {
+    NumaMaps maps = new NumaMaps();
+    long end = Long.MAX_VALUE;
+    for (int i = lines.size() - 1; i >= 0; i--) {
+      String[] words = lines.get(i).split(" ", -1);
+      long start = Long.parseUnsignedLong(words[0], 16);
+      maps.mappings.put(start, mapping(start, end, words));
+      end = start;
+    }
+    return maps;
+  }
+
+  private static Mapping mapping(long start, long end, String[] words) {
+    NodeMask nodes = NodeMask.EMPTY;
+    long pages = 0;
+    for (String word : words) {
+      int equals = word.indexOf('=');
+      if (equals > 1 && word.substring(0, equals).matches("N\\d{1,4}")) {
+        nodes = nodes.or(NodeMask.of(Integer.parseInt(word, 1, equals, 10)));
+        pages += Long.parseLong(word, equals + 1, word.length(), 10);
+      }
+    }
+    return new Mapping(start, end, pages, nodes);
+  }
+
+  boolean isEmpty() {
+    return mappings.isEmpty();
+  }
+
+  /** Returns the mapping that holds an address, or one without pages where none is counted. */
+  Mapping at(long address) {
+    Map.Entry<Long, Mapping> mapping = mappings.floorEntry(address);
+    return mapping != null
+        ? mapping.getValue()
+        : new Mapping(address, Long.MAX_VALUE, 0, NodeMask.EMPTY);
+  }
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import org.cdmalloc.topology.NodeMask;
+
+/**
+ * The kernel of this host, of which a call to come fails: any call, with any errno, at any
+ * position. A call that is made to fail does nothing, as a kernel's does. Calls of the thread that
+ * made it count and fail; those of others, such as a Cleaner, pass.
+ */
+final class FaultyKernel extends Kernel {
+  /** What can be made to fail. */
+  enum Call {
+    MMAP,
+    MUNMAP,
+    MPROTECT,
+    MADVISE_DONTFORK,
+    MADVISE_POPULATE_WRITE,
+    MADVISE_DONTNEED,
+    MBIND,
+    HOME_NODE,
+    MOVE_PAGES,
+    GET_MEMPOLICY
+  }
+
+  private final Thread owner = Thread.currentThread();
+  private final AtomicLong mappedBytes = new AtomicLong();
+  private final int osPageBytes;
+  private final Map<Call, Integer> calls = new EnumMap<>(Call.class);
+  private Call failing;
+  private int position;
+  private int errno;
+  private boolean hasFailed;
+
+  FaultyKernel() {
+    this(ThisHost.KERNEL.pageBytes());
+  }
+
+  /** A kernel that says its pages are larger than they are: a multiple serves as well. */
+  FaultyKernel(int osPageBytes) {
+    super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
+    this.osPageBytes = osPageBytes;
+  }
+
+  /** Lets the n-th call from now fail, once; counts begin anew. */
+  void failAt(Call call, int nth, int withErrno) {
+    calls.clear();
+    failing = call;
+    position = nth;
+    errno = withErrno;
+    hasFailed = false;
+  }
+
+  /** Returns how often each call was made since the counts began. */
+  Map<Call, Integer> calls() {
+    return Map.copyOf(calls);
+  }
+
+  boolean hasFailed() {
+    return hasFailed;
+  }
+
+  /** Returns how much is mapped of what was mapped through this kernel. */
+  long mappedBytes() {
+    return mappedBytes.get();
+  }
+
+  private int faultOf(Call call) {
+    if (Thread.currentThread() != owner) {
+      return 0;
+    }
+    int count = calls.merge(call, 1, Integer::sum);
+    if (call != failing || count != position) {
+      return 0;
+    }
+    hasFailed = true;
+    return errno;
+  }
+
+  @Override
+  long map(long bytes, int protection) {
+    int fault = faultOf(Call.MMAP);
+    if (fault != 0) {
+      return -fault;
+    }
+    long address = super.map(bytes, protection);
+    mappedBytes.addAndGet(address > 0 ? bytes : 0);
+    return address;
+  }
+
+  @Override
+  void unmap(long address, long bytes) {
+    int fault = faultOf(Call.MUNMAP);
+    if (fault != 0) {
+      throw Errno.failed("munmap", fault, range(address, bytes));
+    }
+    super.unmap(address, bytes);
+    mappedBytes.addAndGet(-bytes);
+  }
+
+  @Override
+  int protect(long address, long bytes, int protection) {
+    int fault = faultOf(Call.MPROTECT);
+    return fault != 0 ? fault : super.protect(address, bytes, protection);
+  }
+
+  @Override
+  int advise(long address, long bytes, int advice) {
+    int fault =
+        faultOf(
+            switch (advice) {
+              case MADV_DONTFORK -> Call.MADVISE_DONTFORK;
+              case MADV_DONTNEED -> Call.MADVISE_DONTNEED;
+              case MADV_POPULATE_WRITE -> Call.MADVISE_POPULATE_WRITE;
+              default -> throw new AssertionError("advice=" + advice);
+            });
+    return fault != 0 ? fault : super.advise(address, bytes, advice);
+  }
+
+  @Override
+  int setPolicy(long address, long bytes, int mode, NodeMask nodes, int flags) {
+    int fault = faultOf(Call.MBIND);
+    return fault != 0 ? fault : super.setPolicy(address, bytes, mode, nodes, flags);
+  }
+
+  @Override
+  int setHomeNode(long address, long bytes, int node) {
+    int fault = faultOf(Call.HOME_NODE);
+    return fault != 0 ? fault : super.setHomeNode(address, bytes, node);
+  }
+
+  @Override
+  int queryPages(long address, int pageBytes, int[] status) {
+    int fault = faultOf(Call.MOVE_PAGES);
+    return fault != 0 ? fault : super.queryPages(address, pageBytes, status);
+  }
+
+  @Override
+  int nodeOfPage(long address) {
+    int fault = faultOf(Call.GET_MEMPOLICY);
+    return fault != 0 ? -fault : super.nodeOfPage(address);
+  }
+
+  @Override
+  int pageBytes() {
+    return osPageBytes;
+  }
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+import java.util.logging.SimpleFormatter;
+import org.cdmalloc.NodeAllocator;
+import org.cdmalloc.Placement;
+import org.cdmalloc.spi.Residency;
+
+/**
+ * What a user sees where the host refuses something: opens an allocator, asks implicitly, by name
+ * and of a device node, and prints what comes back. The process's own refusal is the argument.
+ */
+final class RefusalStory {
+  private static final int CAPACITY_BYTES = 16 << 20;
+  private static final int BLOCK_BYTES = 4 << 20;
+
+  private final PrintStream out;
+  private final List<String> logged = new ArrayList<>();
+
+  private RefusalStory(PrintStream out) {
+    this.out = out;
+  }
+
+  public static void main(String[] arguments) {
+    if (arguments.length == 1) {
+      filter(arguments[0]).install();
+    }
+    new RefusalStory(
+            new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8))
+        .tell();
+  }
+
+  /** The part of a profile that concerns the calls of a memory source. */
+  private static SeccompFilter filter(String profile) {
+    SeccompFilter filter = new SeccompFilter(SystemCallNumbers.ofThisHost());
+    String[] policy = {"mbind", "get_mempolicy", "set_mempolicy", "set_mempolicy_home_node"};
+    String[] move = {"move_pages", "migrate_pages"};
+    return switch (profile) {
+      // profiles/seccomp/default.json of github.com/moby/moby; containerd's is the same here.
+      case "docker" -> filter.refuse(Errno.EPERM, policy).refuse(Errno.EPERM, move);
+      case "docker-sys-nice" -> filter.refuse(Errno.EPERM, move);
+      // pkg/seccomp/seccomp.json of github.com/containers/common
+      case "podman" ->
+          filter.refuse(Errno.EPERM, move).refuse(Errno.ENOSYS, "set_mempolicy_home_node");
+      case "hidden" -> filter.refuse(Errno.ENOSYS, policy).refuse(Errno.ENOSYS, move);
+      case "linux-5.10" ->
+          filter
+              .refuse(Errno.ENOSYS, "set_mempolicy_home_node")
+              .refuseThirdArgument(Errno.EINVAL, "madvise", Kernel.MADV_POPULATE_WRITE);
+      default -> throw new IllegalArgumentException("no such profile: " + profile);
+    };
+  }
+
+  private void tell() {
+    Logger logger = Logger.getLogger("org.cdmalloc");
+    logger.setUseParentHandlers(false);
+    logger.addHandler(
+        new Handler() {
+          @Override
+          public void publish(LogRecord record) {
+            logged.add(record.getLevel() + " " + new SimpleFormatter().formatMessage(record));
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        });
+    try (NodeAllocator first = open();
+        NodeAllocator second = open()) {
+      out.println("source: " + second.source().name());
+      out.println("promises placement: " + second.source().diagnosis().binds());
+      second.source().diagnosis().findings().forEach(text -> out.println("finding: " + text));
+      logged.forEach(text -> out.println("logged: " + text));
+      long block = first.allocate(BLOCK_BYTES);
+      Residency residency = first.residency(block);
+      out.println("implicit request: served, " + residency);
+      first.free(block);
+      int node = first.machine().withMemory().first();
+      out.println("onNode(" + node + "): " + outcome(() -> onNode(first, node)));
+      out.println("device node: " + outcome(() -> device(first)));
+    } catch (IllegalStateException e) {
+      out.println("open: " + e);
+    }
+  }
+
+  private static NodeAllocator open() {
+    return NodeAllocator.builder()
+        .capacity(0, CAPACITY_BYTES)
+        .deviceArena(1000, 0, CAPACITY_BYTES)
+        .open();
+  }
+
+  private static void onNode(NodeAllocator memory, int node) {
+    memory.free(memory.allocate(BLOCK_BYTES, Placement.onNode(node)));
+  }
+
+  private static void device(NodeAllocator memory) {
+    memory.device(1000).online();
+    memory.free(memory.device(1000).allocate(BLOCK_BYTES));
+  }
+
+  private static String outcome(Runnable request) {
+    try {
+      request.run();
+      return "served";
+    } catch (RuntimeException e) {
+      return e.toString();
+    }
+  }
+}
