@@ -49,6 +49,12 @@ final class JnaFault {
           + firstLine
           + "); set -Djna.tmpdir to a folder that is not mounted noexec";
     }
+    if (message.contains("is not writable") || message.contains("Read-only file system")) {
+      return "JNA cannot unpack its library ("
+          + firstLine
+          + "); set -Djna.tmpdir to a folder that can be written and allows execution, such as an"
+          + " emptyDir volume in Kubernetes";
+    }
     if (message.contains("incompatible JNA native library")) {
       return "an older JNA library is found before the right one ("
           + firstLine

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import com.sun.jna.Pointer;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
@@ -8,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.logging.Handler;
+import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import java.util.logging.SimpleFormatter;
@@ -22,6 +24,9 @@ import org.cdmalloc.spi.Residency;
 final class RefusalStory {
   private static final int CAPACITY_BYTES = 16 << 20;
   private static final int BLOCK_BYTES = 4 << 20;
+
+  /** Loggers that nobody holds forget their level. */
+  private static final Logger JNA = Logger.getLogger("com.sun.jna.Native");
 
   private final PrintStream out;
   private final List<String> logged = new ArrayList<>();
@@ -61,6 +66,8 @@ final class RefusalStory {
   }
 
   private void tell() {
+    // JNA itself prints a stack trace where its folder cannot be written.
+    JNA.setLevel(Level.OFF);
     Logger logger = Logger.getLogger("org.cdmalloc");
     logger.setUseParentHandlers(false);
     logger.addHandler(
@@ -87,11 +94,23 @@ final class RefusalStory {
       out.println("implicit request: served, " + residency);
       first.free(block);
       int node = first.machine().withMemory().first();
+      out.println("mbind with MPOL_MF_MOVE: " + move(node));
       out.println("onNode(" + node + "): " + outcome(() -> onNode(first, node)));
       out.println("device node: " + outcome(() -> device(first)));
     } catch (IllegalStateException e) {
       out.println("open: " + e);
     }
+  }
+
+  /** What moves pages that fell on another node, where move_pages(2) is refused or not. */
+  private static String move(int node) {
+    Kernel kernel = ThisHost.KERNEL;
+    long page = kernel.map(kernel.pageBytes(), Kernel.PROT_READ_WRITE);
+    new Pointer(page).setByte(0, (byte) 1);
+    int flags = Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE;
+    int errno = kernel.bind(page, kernel.pageBytes(), node, flags);
+    kernel.unmap(page, kernel.pageBytes());
+    return errno == 0 ? "works" : Errno.name(errno);
   }
 
   private static NodeAllocator open() {

@@ -55,6 +55,13 @@ final class RefusalTest {
   }
 
   @Test
+  void theFolderOfJnaCannotBeWritten() throws IOException {
+    ChildJvm child =
+        mounted("mount -t tmpfs -o ro none " + folder).with("-Djna.tmpdir=" + folder);
+    check("jna-read-only", run(child).replace(folder.toString(), "FOLDER"));
+  }
+
+  @Test
   void sysfsIsHidden() throws IOException {
     check("no-sysfs", run(mounted("mount -t tmpfs none /sys")));
   }
