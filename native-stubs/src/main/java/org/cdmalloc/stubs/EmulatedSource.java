@@ -2,7 +2,7 @@
 package org.cdmalloc.stubs;
 
 import java.nio.ByteBuffer;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -17,9 +17,11 @@ import org.cdmalloc.topology.Node;
 
 /**
  * An emulated machine: a {@link MemorySource} for any {@link Machine} on any host, in plain Java.
- * Each node's memory is an account; {@link #residency} tells what was booked, and no page lies on
- * any particular node. Safe for use by any number of threads; no method allocates in proportion to
- * a region except {@link #residency}, an entry a page, and commit, a bit a page.
+ * It asks an emulated kernel as a source for Linux asks the real one, by the same calls in the same
+ * order. Each node's memory is an account; {@link #residency} tells what was booked, and no page
+ * lies on any particular node. Safe for use by any number of threads; no method allocates in
+ * proportion to a region except {@link #residency}, an entry a page, and commit, purge and release,
+ * a bit a page.
  *
  * <ul>
  *   <li>Memory comes from sparse temporary files without a name, in {@code java.io.tmpdir}, mapped
@@ -27,9 +29,10 @@ import org.cdmalloc.topology.Node;
  *       address space only, and neither the Java heap nor {@code -XX:MaxDirectMemorySize} bounds
  *       it. On tmpfs, written pages are memory; on a disk, the kernel may write them out.
  *   <li>{@link #commit} answers {@link CommitResult.Outcome#NODE_FULL} when the node's account is
- *       empty, and {@link CommitResult.Outcome#LIMIT_REACHED} when the directory has less room than
- *       64 MiB beyond what is wanted. It reserves no blocks: other writers to the directory can
- *       still fill it, and an access then fails with {@link InternalError}.
+ *       empty, {@link CommitResult.Outcome#LIMIT_REACHED} when the directory has less room than 64
+ *       MiB beyond what is wanted, and {@link CommitResult.Outcome#LOST_RACE} when pages fell on
+ *       another node although the account had room. It reserves no blocks: other writers to the
+ *       directory can still fill it, and an access then fails with {@link InternalError}.
  *   <li>{@link #purge} and {@link #release} zero what was committed, and return nothing to the
  *       host; a file goes when the last buffer that views it is unreachable.
  *   <li>{@link #currentNode} spreads threads over the nodes that have CPUs, by their number, and a
@@ -46,9 +49,26 @@ public final class EmulatedSource implements MemorySource {
   private final int osPageBytes;
   private final IntSupplier currentNode;
   private final BackingFiles files;
-  private final Map<Integer, NodeAccount> accounts;
+  private final EmulatedKernel kernel;
+
+  /** One committer per node at a time, or two would count on the same free memory. */
+  private final Map<Integer, Object> committers = new HashMap<>();
 
   EmulatedSource(Machine machine, int osPageBytes, IntSupplier currentNode, BackingFiles files) {
+    this(
+        machine,
+        osPageBytes,
+        currentNode,
+        files,
+        new EmulatedKernel(machine, osPageBytes, currentNode));
+  }
+
+  EmulatedSource(
+      Machine machine,
+      int osPageBytes,
+      IntSupplier currentNode,
+      BackingFiles files,
+      EmulatedKernel kernel) {
     this.machine = Objects.requireNonNull(machine, "machine");
     this.currentNode = Objects.requireNonNull(currentNode, "currentNode");
     if (!OS_PAGE_BYTES.contains(osPageBytes)) {
@@ -60,8 +80,8 @@ public final class EmulatedSource implements MemorySource {
     }
     this.osPageBytes = osPageBytes;
     this.files = files;
-    this.accounts = new LinkedHashMap<>();
-    machine.nodes().forEach(node -> accounts.put(node.id(), new NodeAccount(node)));
+    this.kernel = kernel;
+    machine.nodes().forEach(node -> committers.put(node.id(), new Object()));
   }
 
   /**
@@ -137,12 +157,12 @@ public final class EmulatedSource implements MemorySource {
    */
   @Override
   public int currentNode() {
-    return account(currentNode.getAsInt()).node().id();
+    return requireNode(currentNode.getAsInt());
   }
 
   @Override
   public long freeBytes(int node) {
-    return account(node).freeBytes();
+    return kernel.freeBytes(requireNode(node));
   }
 
   /**
@@ -154,8 +174,8 @@ public final class EmulatedSource implements MemorySource {
    */
   @Override
   public Region reserve(int node, long bytes) {
-    NodeAccount account = account(node);
-    if (!account.node().hasMemory()) {
+    requireNode(node);
+    if (!machine.withMemory().contains(node)) {
       throw new IllegalArgumentException(
           "node has no memory: node=" + node + ", withMemory=" + machine.withMemory());
     }
@@ -168,7 +188,7 @@ public final class EmulatedSource implements MemorySource {
               + ", limit="
               + (long) Integer.MAX_VALUE * osPageBytes);
     }
-    return new EmulatedRegion(this, account, files, bytes, files.map(bytes));
+    return new EmulatedRegion(this, kernel, committers.get(node), files, node, bytes);
   }
 
   @Override
@@ -258,13 +278,12 @@ public final class EmulatedSource implements MemorySource {
         nodes.length == 0 ? first : nodes[(int) (Thread.currentThread().getId() % nodes.length)];
   }
 
-  private NodeAccount account(int node) {
-    NodeAccount account = accounts.get(node);
-    if (account == null) {
+  private int requireNode(int node) {
+    if (!machine.online().contains(node)) {
       throw new IllegalArgumentException(
           "no such node: node=" + node + ", online=" + machine.online());
     }
-    return account;
+    return node;
   }
 
   private int page(long offset) {

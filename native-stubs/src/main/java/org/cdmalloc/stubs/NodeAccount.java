@@ -14,10 +14,6 @@ final class NodeAccount {
     this.freeBytes = new AtomicLong(node.bytes());
   }
 
-  Node node() {
-    return node;
-  }
-
   long freeBytes() {
     return freeBytes.get();
   }

@@ -56,8 +56,7 @@ final class RefusalTest {
 
   @Test
   void theFolderOfJnaCannotBeWritten() throws IOException {
-    ChildJvm child =
-        mounted("mount -t tmpfs -o ro none " + folder).with("-Djna.tmpdir=" + folder);
+    ChildJvm child = mounted("mount -t tmpfs -o ro none " + folder).with("-Djna.tmpdir=" + folder);
     check("jna-read-only", run(child).replace(folder.toString(), "FOLDER"));
   }
 

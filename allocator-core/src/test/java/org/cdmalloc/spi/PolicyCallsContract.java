@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.spi;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+
+/**
+ * What the memory policy calls answer, row by row of the tables in {@code
+ * src/test/resources/kernel}: a test per row, for the kernel of a host with any nodes and for an
+ * emulated one. The rows were measured; {@code docs/kernel-truth.md} shows them.
+ *
+ * <p>Only the calling thread's policy and fresh memory of 8 pages are touched, and both are put
+ * back after each row. What depends on the host is expected as the host is: node numbers that its
+ * kernel cannot hold are EINVAL, MOVE_ALL without CAP_SYS_NICE is EPERM.
+ */
+public abstract class PolicyCallsContract {
+  /** The tables that hold on any machine. */
+  static final List<String> TABLES =
+      List.of(
+          "set_mempolicy.txt",
+          "mbind.txt",
+          "mbind-populated.txt",
+          "mbind-ranges.txt",
+          "masks.txt",
+          "home-node.txt",
+          "get_mempolicy.txt",
+          "move_pages.txt",
+          "madvise.txt");
+
+  /**
+   * Gives the kernel under test.
+   *
+   * @return its calls; asked for once per test factory
+   */
+  protected abstract PolicyCalls calls();
+
+  /**
+   * Names the tables that hold here.
+   *
+   * @return files of {@code src/test/resources/kernel}; those of any machine unless overridden
+   */
+  protected List<String> tables() {
+    return TABLES;
+  }
+
+  /**
+   * Does what a table asks for beyond the calls, on machines that can.
+   *
+   * @param verb what
+   * @param arguments its arguments
+   * @return {@code ok}
+   */
+  protected String more(String verb, List<String> arguments) {
+    throw new IllegalArgumentException("no such call: " + verb + " " + arguments);
+  }
+
+  @TestFactory
+  final Stream<DynamicTest> everyRowIsAnsweredAsMeasured() {
+    PolicyCalls calls = calls();
+    PolicyScript script = new PolicyScript(calls, this::more);
+    return tables().stream().map(PolicyTable::read).flatMap(table -> tests(table, calls, script));
+  }
+
+  private static Stream<DynamicTest> tests(
+      PolicyTable table, PolicyCalls calls, PolicyScript script) {
+    return table.rows().stream()
+        .filter(row -> !row.expected(calls.release()).isEmpty())
+        .filter(row -> !TABLES.contains(table.file()) || script.fits(row))
+        .map(
+            row -> {
+              String expected =
+                  script.namesNodesBeyondTheKernel(row)
+                      ? "EINVAL"
+                      : script.needsMoreRights(row) ? "EPERM" : row.expected(calls.release());
+              return DynamicTest.dynamicTest(
+                  table.file() + ":" + row.line() + " " + row.calls() + " = " + expected,
+                  () -> check(row, expected, calls, script));
+            });
+  }
+
+  private static void check(
+      PolicyTable.Row row, String expected, PolicyCalls calls, PolicyScript script) {
+    try {
+      assertEquals(expected, script.run(row), row::calls);
+    } finally {
+      calls.setMempolicy(0, null, 0);
+    }
+  }
+}
