@@ -18,6 +18,7 @@ import org.cdmalloc.internal.allocation.Sources;
 import org.cdmalloc.internal.allocation.SystemPaths;
 import org.cdmalloc.internal.allocation.Warnings;
 import org.cdmalloc.internal.allocation.ZonePath;
+import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
@@ -34,6 +35,10 @@ import org.cdmalloc.topology.NodeMask;
  *
  * <p>An allocator that is never closed keeps its memory, even when it can no longer be reached: raw
  * addresses may be in use.
+ *
+ * <p>A call of the platform that fails in a way that is neither exhaustion nor the caller's mistake
+ * is a {@link NativeCallException} from the method that needed it; a block that the method had
+ * taken is then free again, and later requests work.
  *
  * <p>Safe for use by any number of threads. Allocating and freeing by address makes no garbage on
  * the Java heap once warm; a buffer is one object.
@@ -293,7 +298,10 @@ public final class NodeAllocator implements AutoCloseable {
    * Refuses all further requests and gives the memory back. A buffer that is still reachable reads
    * zeros; its address space goes with the last such buffer. Raw addresses have no such protection:
    * using one after close is undefined. Blocks that are still live are counted in a log line. Does
-   * nothing the second time.
+   * nothing the second time, except that what the platform failed to take back is offered again.
+   *
+   * @throws NativeCallException if the platform fails to take memory back; the allocator is closed,
+   *     and all other memory was given back
    */
   @Override
   public void close() {
@@ -413,11 +421,13 @@ public final class NodeAllocator implements AutoCloseable {
     public NodeAllocator open() {
       MemorySource memory = source != null ? source : Sources.open(Optional.ofNullable(machine));
       NodeMask devices = deviceNodes != null ? deviceNodes : memory.machine().memoryOnly();
+      // Asked first: nothing may fail once regions are reserved, they would never be released.
+      Diagnosis diagnosis = memory.diagnosis();
       Assembly parts = Assembly.of(memory, devices, arenas.values(), capacities);
-      if (!memory.diagnosis().binds()) {
+      if (!diagnosis.binds()) {
         Warnings.once(
             "memory is not bound to nodes here, requests that name a node will be refused: "
-                + memory.diagnosis().obstacle());
+                + diagnosis.obstacle());
       }
       return new NodeAllocator(parts);
     }

@@ -137,6 +137,7 @@ public interface MemorySource {
    * @throws IllegalArgumentException if the range is not in the region, or crosses more root
    *     buffers than one buffer can show; the message names the largest block that the source can
    *     view
+   * @throws UnsupportedOperationException if the region has no root buffers
    */
   ByteBuffer view(Region region, long offset, int bytes);
 

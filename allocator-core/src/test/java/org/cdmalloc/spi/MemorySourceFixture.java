@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
@@ -19,19 +20,24 @@ import java.util.stream.IntStream;
 import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayNameGeneration;
 import org.junit.jupiter.api.function.Executable;
 
 /**
  * A source under test, what a test has to know of its platform, and the regions that a test
  * reserves: they are released after it.
  */
+@DisplayNameGeneration(ClauseNames.class)
 public abstract class MemorySourceFixture {
   /** The size of a huge page where OS pages have 4 KiB; a whole multiple of every OS page. */
   protected static final long CHUNK_BYTES = 2L << 20;
 
   static final int THREADS = 4;
 
-  private final List<Region> live = new ArrayList<>();
+  /** No machine under test has it. */
+  static final int NO_SUCH_NODE = NodeMask.MAX_NODES - 1;
+
+  private final List<Region> live = Collections.synchronizedList(new ArrayList<>());
 
   /** The source under test; what {@link #open} returned for this test. */
   MemorySource source;
@@ -69,11 +75,22 @@ public abstract class MemorySourceFixture {
    *
    * @param source the source under test
    * @param node a node under test
-   * @return a whole multiple of the OS page; nothing where trying would endanger the host, and the
-   *     test is then skipped
+   * @return a whole multiple of the OS page and at least two chunks; the first multiple of {@link
+   *     #CHUNK_BYTES} beyond the node's memory unless overridden. Nothing is a failure: that a full
+   *     node is a value can be told of every source
    */
   protected OptionalLong bytesBeyondNode(MemorySource source, int node) {
-    return OptionalLong.empty();
+    long nodeBytes = source.machine().node(node).bytes();
+    return OptionalLong.of((nodeBytes / CHUNK_BYTES + 1) * CHUNK_BYTES);
+  }
+
+  /**
+   * Gives a region that the source under test did not make.
+   *
+   * @return one that no source made unless overridden
+   */
+  protected Region foreign() {
+    return new Region(firstNode(), CHUNK_BYTES, true, CHUNK_BYTES, List.of());
   }
 
   /**

@@ -9,6 +9,8 @@ import org.cdmalloc.NativeCallException;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
+import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.stubs.FaultInjectingSource.Errno;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.Test;
@@ -23,7 +25,7 @@ final class FailureTest {
               .node(Node.of(0, "0", 64 * MEBIBYTE))
               .node(Node.of(1, "1", 64 * MEBIBYTE))
               .build());
-  private final FailingSource source = new FailingSource(machine);
+  private final FaultInjectingSource source = new FaultInjectingSource(machine);
 
   private NodeAllocator open() {
     return NodeAllocator.builder()
@@ -55,7 +57,7 @@ final class FailureTest {
     for (int range = 1; range <= 2; range++) {
       try (NodeAllocator memory = open()) {
         commitWithAHole(memory);
-        source.fail(FailingSource.Call.COMMIT, range);
+        source.at(SourceCall.COMMIT, range).errno(Errno.ENOMEM);
         assertThrows(
             NativeCallException.class, () -> memory.allocate(32 * MEBIBYTE, Placement.onNode(0)));
         assertNothingLost(memory);
@@ -68,7 +70,7 @@ final class FailureTest {
     for (int range = 1; range <= 2; range++) {
       try (NodeAllocator memory = open()) {
         commitWithAHole(memory);
-        source.fail(FailingSource.Call.COMMIT_FULL, range);
+        source.at(SourceCall.COMMIT, range).result(Outcome.LOST_RACE);
         assertEquals(0, memory.tryAllocate(32 * MEBIBYTE, Placement.onNode(0)));
         assertNothingLost(memory);
       }
@@ -79,7 +81,7 @@ final class FailureTest {
   void aZoneThatCannotBeReleasedDoesNotKeepTheOthersOpen() {
     NodeAllocator memory = open();
     memory.allocate(4096, Placement.onNode(1));
-    source.fail(FailingSource.Call.RELEASE, 1);
+    source.at(SourceCall.RELEASE, 1).afterEffect().errno(Errno.ENOMEM);
     assertThrows(NativeCallException.class, memory::close);
     memory.close();
     assertEquals(64 * MEBIBYTE, machine.freeBytes(1));
@@ -89,7 +91,7 @@ final class FailureTest {
   @Test
   void aViewThatFailsFreesItsBlock() {
     try (NodeAllocator memory = open()) {
-      source.fail(FailingSource.Call.VIEW, 1);
+      source.at(SourceCall.VIEW, 1).errno(Errno.ENOMEM);
       assertThrows(
           NativeCallException.class, () -> memory.allocateBuffer(4096, Placement.onNode(0)));
       assertEquals(0, memory.report().get(0).usedBytes());
@@ -99,7 +101,7 @@ final class FailureTest {
 
   @Test
   void anAllocatorThatCannotReserveAllItsNodesReleasesWhatItGot() {
-    source.fail(FailingSource.Call.RESERVE, 2);
+    source.at(SourceCall.RESERVE, 2).errno(Errno.ENOMEM);
     assertThrows(NativeCallException.class, this::open);
     try (NodeAllocator memory = open()) {
       memory.free(memory.allocate(32 * MEBIBYTE, Placement.onNode(1)));
@@ -110,7 +112,7 @@ final class FailureTest {
   void aDeviceThatCannotBeReservedCanBeTriedAgain() {
     try (NodeAllocator memory =
         NodeAllocator.builder().source(source).deviceArena(9, 1, 8 * MEBIBYTE).open()) {
-      source.fail(FailingSource.Call.RESERVE, 1);
+      source.at(SourceCall.RESERVE, 1).errno(Errno.ENOMEM);
       assertThrows(NativeCallException.class, () -> memory.device(9).online());
       assertThrows(IllegalStateException.class, () -> memory.device(9).allocate(1));
       memory.device(9).online();
@@ -118,5 +120,47 @@ final class FailureTest {
       assertEquals(
           List.of(0L, 0L, 0L), memory.report().stream().map(NodeReport::usedBytes).toList());
     }
+  }
+
+  @Test
+  void whatCloseCouldNotReleaseIsReleasedByTheNextClose() {
+    for (boolean after : new boolean[] {false, true}) {
+      NodeAllocator memory = open();
+      memory.allocate(4096, Placement.onNode(0));
+      memory.allocate(4096, Placement.onNode(1));
+      FaultInjectingSource.Rule rule = source.from(SourceCall.RELEASE, 1);
+      (after ? rule.afterEffect() : rule).errno(Errno.EINVAL);
+      NativeCallException failure = assertThrows(NativeCallException.class, memory::close);
+      assertEquals(1, failure.getSuppressed().length);
+      source.clear();
+      memory.close();
+      memory.close();
+      assertEquals(64 * MEBIBYTE, machine.freeBytes(0));
+      assertEquals(64 * MEBIBYTE, machine.freeBytes(1));
+    }
+  }
+
+  @Test
+  void anAllocatorThatCannotBeDiagnosedKeepsNoRegion() {
+    RecordingSource record = new RecordingSource(source);
+    source.at(SourceCall.DIAGNOSIS, 1).errno(Errno.EIO);
+    assertThrows(NativeCallException.class, () -> NodeAllocator.builder().source(record).open());
+    assertEquals(record.count(SourceCall.RESERVE), record.count(SourceCall.RELEASE));
+  }
+
+  @Test
+  void aUnitThatCannotBePurgedKeepsNoneOfTheOthers() {
+    try (NodeAllocator memory = open()) {
+      commitWithAHole(memory);
+      source.at(SourceCall.COMMIT, 2).result(Outcome.NODE_FULL);
+      source.at(SourceCall.PURGE, 1).errno(Errno.EFAULT);
+      assertThrows(
+          NativeCallException.class, () -> memory.allocate(32 * MEBIBYTE, Placement.onNode(0)));
+      // Units 1 to 3 had been committed; the first of them could not be given back.
+      assertEquals(52 * MEBIBYTE, machine.freeBytes(0));
+      memory.free(memory.allocate(32 * MEBIBYTE, Placement.onNode(0)));
+      assertEquals(32 * MEBIBYTE, machine.freeBytes(0));
+    }
+    assertEquals(64 * MEBIBYTE, machine.freeBytes(0));
   }
 }

@@ -204,28 +204,23 @@ public final class AllocationPath {
   }
 
   /**
-   * Closes all zones. Does nothing the second time.
+   * Closes all zones. Does nothing the second time, except for the zones whose memory the source
+   * failed to take: it is asked again.
    *
-   * @return the blocks that were live
+   * @return the blocks that were live when this path was closed; 0 the second time
    */
   public synchronized int close() {
-    if (closed) {
-      return 0;
-    }
+    boolean again = closed;
     closed = true;
     int live = 0;
     RuntimeException failure = null;
     for (BackedZone zone : zones) {
-      live += zone.zone().liveRuns();
+      live += again ? 0 : zone.zone().liveRuns();
       try {
         zone.close();
       } catch (RuntimeException e) {
         // The other zones must be closed all the same.
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
-        }
+        failure = BackedZone.joined(failure, e);
       }
     }
     if (failure != null) {

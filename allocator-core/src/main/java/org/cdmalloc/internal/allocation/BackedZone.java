@@ -40,7 +40,7 @@ public final class BackedZone {
    * Algorithmic notes.
    *
    * State: the zone (pages free or taken, units committed or not; its own lock), the region (null once
-   * closed), commitLock.
+   * closed), what of it close could not release, commitLock.
    *
    * Invariants: (I1) a unit marked committed is resident until close; (I2) memory of a unit is asked
    * for, and given back on failure, only under commitLock and only while no committed mark for it is
@@ -54,7 +54,8 @@ public final class BackedZone {
    *
    * Close: the zone refuses first, then the region is released under commitLock; a request that took
    * its run before the zone closed finds no region and says closed, or has an address whose memory
-   * reads zeros, as every address has after close.
+   * reads zeros, as every address has after close. A region that could not be released is kept for the
+   * next close; if the source then says that it is released, the failed call did it after all.
    */
 
   private final int node;
@@ -63,6 +64,10 @@ public final class BackedZone {
   private final RegionAddresses addresses;
   private final ReentrantLock commitLock = new ReentrantLock();
   private volatile Region region;
+
+  /** What a close tried to release in vain, or null; guarded by commitLock. */
+  private Region unreleased;
+
   private volatile CommitResult lastRefusal = CommitResult.COMMITTED;
 
   private BackedZone(int node, MemorySource source, Region region) {
@@ -178,13 +183,35 @@ public final class BackedZone {
     return page == end ? Zone.NONE : zone.uncommittedUnit(page, end - page);
   }
 
-  /** Returns what a failed run had got; its units are not marked, so nobody else can use them. */
+  /**
+   * Returns what a failed run had got; its units are not marked, so nobody else can use them. A
+   * unit that the source fails to take back keeps none of the others.
+   */
   private void giveBack(Region target, int page, int end) {
+    RuntimeException failure = null;
     int at = page;
     for (int unit = nextUnbacked(at, end); unit >= 0; unit = nextUnbacked(at, end)) {
-      source.purge(target, unitOffset(unit), unitBytes(unit, unit + 1));
+      try {
+        source.purge(target, unitOffset(unit), unitBytes(unit, unit + 1));
+      } catch (RuntimeException e) {
+        failure = joined(failure, e);
+      }
       at = Math.min(end, firstPage(unit + 1));
     }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  /** Returns the first of several failures, with the others under it. */
+  static RuntimeException joined(RuntimeException first, RuntimeException next) {
+    if (first == null) {
+      return next;
+    }
+    if (first != next) {
+      first.addSuppressed(next);
+    }
+    return first;
   }
 
   /**
@@ -219,7 +246,8 @@ public final class BackedZone {
 
   /**
    * Refuses all further requests, gives the memory back and lets the address space go when no view
-   * of it is reachable. Does nothing the second time.
+   * of it is reachable. Does nothing the second time, unless the source failed to take the memory:
+   * then it is asked again.
    */
   void close() {
     zone.close();
@@ -228,11 +256,24 @@ public final class BackedZone {
       Region target = region;
       if (target != null) {
         region = null;
+        unreleased = target;
         OPEN.remove(this);
         source.release(target);
+        unreleased = null;
+      } else if (unreleased != null) {
+        releaseAgain(unreleased);
+        unreleased = null;
       }
     } finally {
       commitLock.unlock();
+    }
+  }
+
+  private void releaseAgain(Region target) {
+    try {
+      source.release(target);
+    } catch (IllegalStateException e) {
+      // Released by the call that failed.
     }
   }
 

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.spi;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.IntSupplier;
+import org.cdmalloc.NativeCallException;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
+
+/**
+ * A source of addresses with nothing behind them, for any {@link Machine}: what an allocator does
+ * can be tested on machines that no test could fill. Regions are invented ranges of addresses,
+ * aligned to 2 MiB, that never overlap and are never invented twice; reading or writing one is a
+ * fault, and {@link #view} refuses. Accounts are kept as a real source keeps them: free bytes by
+ * node, what is committed of each region, a full node as a value, residency by the books.
+ *
+ * <p>Costs memory by ranges, not by pages: a region holds an entry for each run of committed bytes.
+ * Safe for use by any number of threads.
+ */
+public final class AddressOnlySource implements MemorySource {
+  private static final long ALIGNMENT = 2L << 20;
+
+  /** Above what a JVM would map by chance, below the top of all platforms' addresses. */
+  private static final long FIRST_ADDRESS = 1L << 44;
+
+  private static final long END_ADDRESS = 1L << 56;
+  private static final int ENOMEM = 12;
+
+  private final Machine machine;
+  private final int osPageBytes;
+  private final IntSupplier currentNode;
+  private final Map<Integer, AtomicLong> freeBytes = new ConcurrentHashMap<>();
+  private final AtomicLong nextAddress = new AtomicLong(FIRST_ADDRESS);
+
+  private AddressOnlySource(Machine machine, int osPageBytes, IntSupplier currentNode) {
+    this.machine = Objects.requireNonNull(machine, "machine");
+    this.osPageBytes = osPageBytes;
+    this.currentNode = Objects.requireNonNull(currentNode, "currentNode");
+    machine.nodes().forEach(node -> freeBytes.put(node.id(), new AtomicLong(node.bytes())));
+  }
+
+  /**
+   * Invents the memory of a machine with OS pages of 4 KiB, all of whose threads run on its first
+   * node.
+   *
+   * @param machine any machine
+   * @return a new source
+   */
+  public static AddressOnlySource of(Machine machine) {
+    return of(machine, 4 << 10, machine.online()::first);
+  }
+
+  /**
+   * Invents the memory of a machine.
+   *
+   * @param machine any machine
+   * @param osPageBytes the size of its pages: 4096, 16384 or 65536
+   * @param currentNode asked where the calling thread runs; returns a node of the machine
+   * @return a new source
+   * @throws IllegalArgumentException if there is no such page size
+   */
+  public static AddressOnlySource of(Machine machine, int osPageBytes, IntSupplier currentNode) {
+    if (!List.of(4 << 10, 16 << 10, 64 << 10).contains(osPageBytes)) {
+      throw new IllegalArgumentException("no such page size: osPageBytes=" + osPageBytes);
+    }
+    return new AddressOnlySource(machine, osPageBytes, currentNode);
+  }
+
+  @Override
+  public String name() {
+    return "addresses";
+  }
+
+  @Override
+  public boolean isReal() {
+    return false;
+  }
+
+  @Override
+  public Machine machine() {
+    return machine;
+  }
+
+  @Override
+  public int osPageBytes() {
+    return osPageBytes;
+  }
+
+  @Override
+  public long limitBytes() {
+    return machine.nodes().stream().mapToLong(Node::bytes).sum();
+  }
+
+  @Override
+  public int currentNode() {
+    return currentNode.getAsInt();
+  }
+
+  @Override
+  public long freeBytes(int node) {
+    return account(node).get();
+  }
+
+  @Override
+  public Region reserve(int node, long bytes) {
+    account(node);
+    if (!machine.node(node).hasMemory() || bytes <= 0 || bytes % osPageBytes != 0) {
+      throw new IllegalArgumentException(
+          "not a region: node=" + node + ", bytes=" + bytes + ", os_page_bytes=" + osPageBytes);
+    }
+    // A gap behind each region, so that no address is the end of one and the start of the next.
+    long step = bytes > END_ADDRESS ? END_ADDRESS : bytes / ALIGNMENT * ALIGNMENT + 2 * ALIGNMENT;
+    long address = nextAddress.get();
+    while (step <= END_ADDRESS - address && !nextAddress.compareAndSet(address, address + step)) {
+      address = nextAddress.get();
+    }
+    if (step > END_ADDRESS - address) {
+      throw new NativeCallException("mmap", ENOMEM, "ENOMEM", "bytes=" + bytes);
+    }
+    return new Invented(this, node, bytes, address);
+  }
+
+  @Override
+  public CommitResult commit(Region region, long offset, long bytes) {
+    Invented own = requirePages(region, offset, bytes);
+    synchronized (own) {
+      own.requireLive();
+      long wanted = bytes - own.committedBytes(offset, offset + bytes);
+      AtomicLong account = account(own.node());
+      long free = account.get();
+      while (wanted <= free && !account.compareAndSet(free, free - wanted)) {
+        free = account.get();
+      }
+      if (wanted > free) {
+        return new CommitResult(
+            CommitResult.Outcome.NODE_FULL,
+            "node=" + own.node() + ", free_bytes=" + free + ", wanted_bytes=" + wanted);
+      }
+      own.add(offset, offset + bytes);
+      return CommitResult.COMMITTED;
+    }
+  }
+
+  @Override
+  public long purge(Region region, long offset, long bytes) {
+    Invented own = requirePages(region, offset, bytes);
+    synchronized (own) {
+      own.requireLive();
+      return giveBack(own, offset, offset + bytes);
+    }
+  }
+
+  @Override
+  public void release(Region region) {
+    Invented own = requireOwn(region);
+    synchronized (own) {
+      own.requireLive();
+      giveBack(own, 0, own.bytes());
+      own.released = true;
+    }
+  }
+
+  /**
+   * Refuses: there is nothing to see.
+   *
+   * @throws UnsupportedOperationException if the region and the range are as the port wants them
+   */
+  @Override
+  public ByteBuffer view(Region region, long offset, int bytes) {
+    Invented own = requireOwn(region);
+    synchronized (own) {
+      own.requireLive();
+    }
+    if (offset < 0 || bytes < 0 || offset > own.bytes() - bytes) {
+      throw outside(own, offset, bytes);
+    }
+    throw new UnsupportedOperationException(
+        "a region of addresses alone cannot be viewed: node=" + own.node() + "; use its address");
+  }
+
+  @Override
+  public long addressOf(ByteBuffer buffer) {
+    throw new UnsupportedOperationException("no buffer is of a source of addresses alone");
+  }
+
+  @Override
+  public Residency residency(Region region, long offset, long bytes) {
+    Invented own = requirePages(region, offset, bytes);
+    int[] nodes = new int[Math.toIntExact(bytes / osPageBytes)];
+    synchronized (own) {
+      own.requireLive();
+      Arrays.fill(nodes, Residency.NOT_PRESENT);
+      own.forEachCommitted(
+          offset,
+          offset + bytes,
+          (start, end) ->
+              Arrays.fill(
+                  nodes,
+                  (int) ((start - offset) / osPageBytes),
+                  (int) ((end - offset) / osPageBytes),
+                  own.node()));
+    }
+    return new Residency(osPageBytes, nodes, "emulated");
+  }
+
+  @Override
+  public Diagnosis diagnosis() {
+    return new Diagnosis(true, List.of("addresses: nothing is behind them, and nothing measured"));
+  }
+
+  private long giveBack(Invented own, long start, long end) {
+    long had = own.committedBytes(start, end);
+    own.remove(start, end);
+    account(own.node()).addAndGet(had);
+    return had;
+  }
+
+  private AtomicLong account(int node) {
+    AtomicLong account = freeBytes.get(node);
+    if (account == null) {
+      throw new IllegalArgumentException(
+          "no such node: node=" + node + ", online=" + machine.online());
+    }
+    return account;
+  }
+
+  private Invented requireOwn(Region region) {
+    if (region instanceof Invented own && own.source == this) {
+      return own;
+    }
+    throw new IllegalArgumentException("region is of another source: node=" + region.node());
+  }
+
+  private Invented requirePages(Region region, long offset, long bytes) {
+    Invented own = requireOwn(region);
+    if (offset < 0
+        || bytes <= 0
+        || offset > own.bytes() - bytes
+        || offset % osPageBytes != 0
+        || bytes % osPageBytes != 0) {
+      throw outside(own, offset, bytes);
+    }
+    return own;
+  }
+
+  private static IllegalArgumentException outside(Invented own, long offset, long bytes) {
+    return new IllegalArgumentException(
+        "range is not whole OS pages of the region: offset="
+            + offset
+            + ", bytes="
+            + bytes
+            + ", region_bytes="
+            + own.bytes());
+  }
+
+  /** What takes a range: from its first byte to the one behind its last. */
+  private interface RangeAction {
+    void accept(long start, long end);
+  }
+
+  /** A range of addresses and which parts of it are committed; all state is guarded by this. */
+  private static final class Invented extends Region {
+    private final AddressOnlySource source;
+
+    /** Start to end, of ranges that neither overlap nor touch. */
+    private final TreeMap<Long, Long> committed = new TreeMap<>();
+
+    private boolean released;
+
+    Invented(AddressOnlySource source, int node, long bytes, long address) {
+      super(node, bytes, true, address, List.of());
+      this.source = source;
+    }
+
+    void requireLive() {
+      if (released) {
+        throw new IllegalStateException(
+            "region is released: node=" + node() + ", bytes=" + bytes());
+      }
+    }
+
+    void forEachCommitted(long start, long end, RangeAction action) {
+      Long first = committed.floorKey(start);
+      committed
+          .subMap(first == null ? start : first, end)
+          .forEach(
+              (from, to) -> {
+                if (to > start) {
+                  action.accept(Math.max(from, start), Math.min(to, end));
+                }
+              });
+    }
+
+    long committedBytes(long start, long end) {
+      long[] sum = {0};
+      forEachCommitted(start, end, (from, to) -> sum[0] += to - from);
+      return sum[0];
+    }
+
+    void add(long start, long end) {
+      Map.Entry<Long, Long> before = committed.floorEntry(start);
+      long from = before != null && before.getValue() >= start ? before.getKey() : start;
+      Map.Entry<Long, Long> last = committed.floorEntry(end);
+      long to = last != null ? Math.max(end, last.getValue()) : end;
+      committed.subMap(from, true, end, true).clear();
+      committed.put(from, to);
+    }
+
+    void remove(long start, long end) {
+      Map.Entry<Long, Long> before = committed.lowerEntry(start);
+      Map.Entry<Long, Long> last = committed.lowerEntry(end);
+      committed.subMap(start, end).clear();
+      if (before != null && before.getValue() > start) {
+        committed.put(before.getKey(), start);
+      }
+      if (last != null && last.getValue() > end) {
+        committed.put(end, last.getValue());
+      }
+    }
+  }
+}

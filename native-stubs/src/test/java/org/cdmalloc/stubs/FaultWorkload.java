@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.stubs;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.cdmalloc.DeviceNode;
+import org.cdmalloc.NativeCallException;
+import org.cdmalloc.NodeAllocator;
+import org.cdmalloc.NodeMemoryExhaustedException;
+import org.cdmalloc.NodeReport;
+import org.cdmalloc.Placement;
+import org.cdmalloc.Placement.Mode;
+import org.cdmalloc.internal.address.BufferAddress;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
+import org.cdmalloc.topology.NodeMask;
+
+/**
+ * A life of an allocator in one thread, the same steps each time, of which any may fail: what it
+ * was given may not overlap, what failed may be asked for again, and at the end all is as it was.
+ */
+final class FaultWorkload {
+  private static final long MEBIBYTE = 1 << 20;
+  private static final int PAGE = 4096;
+  private static final int DEVICE = 2;
+  private static final int ARENA = 9;
+  private static final long DEVICE_BYTES = 8 * MEBIBYTE;
+
+  /** One fault fails one step once. */
+  private static final int MOST_TRIES = 2;
+
+  private static final List<Placement> SYSTEM =
+      List.of(
+          Placement.LOCAL,
+          Placement.onNode(0),
+          Placement.onNode(1),
+          Placement.preferred(1),
+          Placement.bind(NodeMask.of(0, 1)));
+
+  /** What others use of node 0, so that its zone of 32 MiB is promised more than there is. */
+  static final long OTHERS_BYTES = 44 * MEBIBYTE;
+
+  /** Live blocks: start to end. */
+  private final TreeMap<Long, Long> live = new TreeMap<>();
+
+  private final List<NativeCallException> surfaced = new ArrayList<>();
+  private final MemorySource source;
+  private final boolean seesMemory;
+  private NodeAllocator memory;
+  private int refusals;
+
+  /**
+   * Prepares the steps.
+   *
+   * @param source of {@link #machine()}
+   * @param seesMemory whether its regions can be viewed, so that steps with buffers take part;
+   *     those that commit much, to fill a node, do not: an emulated machine reads all that was
+   *     committed when it takes it back
+   */
+  FaultWorkload(MemorySource source, boolean seesMemory) {
+    this.source = source;
+    this.seesMemory = seesMemory;
+  }
+
+  /** Nodes 0 and 1 have CPUs, node 2 is a device. */
+  static Machine machine() {
+    return Machine.builder()
+        .node(Node.of(0, "0-1", 64 * MEBIBYTE))
+        .node(Node.of(1, "2-3", 64 * MEBIBYTE))
+        .node(Node.memoryOnly(DEVICE, DEVICE_BYTES))
+        .build();
+  }
+
+  /** Returns the failed calls that steps threw, in order. */
+  List<NativeCallException> surfaced() {
+    return surfaced;
+  }
+
+  /** Returns how many steps found no memory. */
+  int refusals() {
+    return refusals;
+  }
+
+  /** Does all steps, asking again for what failed. */
+  void run() {
+    memory =
+        again(
+            () ->
+                NodeAllocator.builder()
+                    .source(source)
+                    .capacity(0, 32 * MEBIBYTE)
+                    .capacity(1, 16 * MEBIBYTE)
+                    .deviceArena(ARENA, 1, DEVICE_BYTES)
+                    .open());
+    if (!seesMemory) {
+      fillBeyondTheNode();
+    }
+    List<Placement> placements = new ArrayList<>(SYSTEM);
+    for (int node : new int[] {DEVICE, ARENA}) {
+      DeviceNode device = memory.device(node);
+      again(
+          () -> {
+            device.online();
+            return device;
+          });
+      placements.add(device.placement());
+    }
+    long blockBytes = seesMemory ? 16 * PAGE : MEBIBYTE;
+    List<Long> blocks = new ArrayList<>();
+    List<ByteBuffer> buffers = new ArrayList<>();
+    for (Placement placement : placements) {
+      blocks.add(block(PAGE, placement));
+      blocks.add(block(blockBytes, placement));
+      if (seesMemory) {
+        buffers.add(buffer(10_000, placement));
+      }
+    }
+    for (int i = 0; i < blocks.size(); i += 2) {
+      free(blocks.get(i));
+      blocks.set(i, block(2 * PAGE, placements.get(i / 2)));
+    }
+    buffers.forEach(this::free);
+    blocks.forEach(this::free);
+    everythingIsFree();
+    placements.forEach(placement -> free(block(blockBytes, placement)));
+    everythingIsFree();
+    closes();
+  }
+
+  /** Commits 12 MiB with a hole of two units, then asks for 32 MiB, of which the node has 20. */
+  private void fillBeyondTheNode() {
+    long low = block(4 * MEBIBYTE, Placement.onNode(0));
+    long high = block(8 * MEBIBYTE, Placement.onNode(0));
+    free(low);
+    free(high);
+    assertEquals(
+        0L, again(() -> memory.tryAllocate(32 * MEBIBYTE, Placement.onNode(0))).longValue());
+  }
+
+  private long block(long bytes, Placement placement) {
+    long address = again(() -> memory.allocate(bytes, placement));
+    handedOut(address, bytes);
+    if (placement.mode() == Mode.ON_NODE || placement.mode() == Mode.DEVICE) {
+      int node = placement.nodes().first();
+      Residency residency = again(() -> memory.residency(address));
+      assertTrue(residency.isAllOn(node == ARENA ? 1 : node), residency::toString);
+    }
+    return address;
+  }
+
+  private ByteBuffer buffer(int bytes, Placement placement) {
+    ByteBuffer buffer = again(() -> memory.allocateBuffer(bytes, placement));
+    assertEquals(bytes, buffer.capacity());
+    handedOut(BufferAddress.of(buffer), bytes);
+    for (int i = 0; i < bytes; i++) {
+      assertEquals(0, buffer.get(i));
+    }
+    return buffer.putLong(0, bytes);
+  }
+
+  private void handedOut(long address, long bytes) {
+    Map.Entry<Long, Long> below = live.floorEntry(address);
+    Long above = live.ceilingKey(address);
+    assertTrue(address != 0, "no address");
+    assertTrue(below == null || below.getValue() <= address, "blocks overlap");
+    assertTrue(above == null || address + bytes <= above, "blocks overlap");
+    live.put(address, address + bytes);
+  }
+
+  private void free(long address) {
+    memory.free(address);
+    live.remove(address);
+  }
+
+  private void free(ByteBuffer buffer) {
+    live.remove(BufferAddress.of(buffer));
+    memory.free(buffer);
+  }
+
+  private void everythingIsFree() {
+    for (NodeReport report : memory.report()) {
+      assertEquals(0, report.usedBytes(), report::toString);
+      assertEquals(0, report.liveBlocks(), report::toString);
+    }
+  }
+
+  private void closes() {
+    again(
+        () -> {
+          memory.close();
+          return memory;
+        });
+    memory.close();
+    assertThrows(IllegalStateException.class, () -> memory.allocate(1, Placement.onNode(1)));
+  }
+
+  /** Does a step until it succeeds; what it may throw is what its documentation says. */
+  private <T> T again(Supplier<T> step) {
+    for (int tries = 1; tries <= MOST_TRIES; tries++) {
+      try {
+        return step.get();
+      } catch (NativeCallException e) {
+        surfaced.add(e);
+      } catch (NodeMemoryExhaustedException e) {
+        refusals++;
+      }
+    }
+    throw new AssertionError("a step fails for good: surfaced=" + surfaced);
+  }
+}

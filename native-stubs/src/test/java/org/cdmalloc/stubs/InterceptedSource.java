@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.stubs;
+
+import java.nio.ByteBuffer;
+import java.util.Objects;
+import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.Machine;
+
+/** A source that hands every call to another one, by way of one method. */
+abstract class InterceptedSource implements MemorySource {
+  private final MemorySource source;
+
+  InterceptedSource(MemorySource source) {
+    this.source = Objects.requireNonNull(source, "source");
+  }
+
+  /** What a call does. */
+  interface Effect<T> {
+    T happen();
+  }
+
+  /**
+   * One call of the port.
+   *
+   * @param call which
+   * @param region its first argument, or null
+   * @param arguments the others, as {@code name=value} pairs
+   * @param effect does what was called
+   * @param vain does what was called and gives back what that took, as the port demands of a method
+   *     that fails late
+   */
+  record Invocation<T>(
+      SourceCall call, Region region, String arguments, Effect<T> effect, Runnable vain) {}
+
+  /** Decides what comes of a call. */
+  abstract <T> T intercept(Invocation<T> invocation);
+
+  final MemorySource source() {
+    return source;
+  }
+
+  private <T> T query(SourceCall call, Effect<T> effect) {
+    return query(call, "", effect);
+  }
+
+  private <T> T query(SourceCall call, String arguments, Effect<T> effect) {
+    return intercept(new Invocation<>(call, null, arguments, effect, effect::happen));
+  }
+
+  private <T> T ofRange(
+      SourceCall call, Region region, long offset, long bytes, Effect<T> effect, Runnable vain) {
+    String arguments = "offset=" + offset + ", bytes=" + bytes;
+    return intercept(new Invocation<>(call, region, arguments, effect, vain));
+  }
+
+  @Override
+  public final String name() {
+    return query(SourceCall.NAME, source::name);
+  }
+
+  @Override
+  public final boolean isReal() {
+    return query(SourceCall.IS_REAL, source::isReal);
+  }
+
+  @Override
+  public final Machine machine() {
+    return query(SourceCall.MACHINE, source::machine);
+  }
+
+  @Override
+  public final int osPageBytes() {
+    return query(SourceCall.OS_PAGE_BYTES, source::osPageBytes);
+  }
+
+  @Override
+  public final long limitBytes() {
+    return query(SourceCall.LIMIT_BYTES, source::limitBytes);
+  }
+
+  @Override
+  public final int currentNode() {
+    return query(SourceCall.CURRENT_NODE, source::currentNode);
+  }
+
+  @Override
+  public final long freeBytes(int node) {
+    return query(SourceCall.FREE_BYTES, "node=" + node, () -> source.freeBytes(node));
+  }
+
+  @Override
+  public final Region reserve(int node, long bytes) {
+    return intercept(
+        new Invocation<>(
+            SourceCall.RESERVE,
+            null,
+            "node=" + node + ", bytes=" + bytes,
+            () -> source.reserve(node, bytes),
+            () -> source.release(source.reserve(node, bytes))));
+  }
+
+  @Override
+  public final CommitResult commit(Region region, long offset, long bytes) {
+    return ofRange(
+        SourceCall.COMMIT,
+        region,
+        offset,
+        bytes,
+        () -> source.commit(region, offset, bytes),
+        () -> commitInVain(region, offset, bytes));
+  }
+
+  /** Commits a range and purges what of it was not committed before. */
+  private void commitInVain(Region region, long offset, long bytes) {
+    Residency before = source.residency(region, offset, bytes);
+    if (!source.commit(region, offset, bytes).isCommitted()) {
+      return;
+    }
+    for (int page = 0; page < before.pages(); ) {
+      int end = page;
+      while (end < before.pages() && before.node(end) == Residency.NOT_PRESENT) {
+        end++;
+      }
+      if (end > page) {
+        long pageBytes = before.osPageBytes();
+        source.purge(region, offset + page * pageBytes, (end - page) * pageBytes);
+      }
+      page = end + 1;
+    }
+  }
+
+  @Override
+  public final long purge(Region region, long offset, long bytes) {
+    return ofRange(
+        SourceCall.PURGE,
+        region,
+        offset,
+        bytes,
+        () -> source.purge(region, offset, bytes),
+        () -> source.purge(region, offset, bytes));
+  }
+
+  @Override
+  public final void release(Region region) {
+    intercept(
+        new Invocation<>(
+            SourceCall.RELEASE,
+            region,
+            "",
+            () -> {
+              source.release(region);
+              return null;
+            },
+            () -> source.release(region)));
+  }
+
+  @Override
+  public final ByteBuffer view(Region region, long offset, int bytes) {
+    return ofRange(
+        SourceCall.VIEW,
+        region,
+        offset,
+        bytes,
+        () -> source.view(region, offset, bytes),
+        () -> source.view(region, offset, bytes));
+  }
+
+  @Override
+  public final long addressOf(ByteBuffer buffer) {
+    return query(
+        SourceCall.ADDRESS_OF, "capacity=" + buffer.capacity(), () -> source.addressOf(buffer));
+  }
+
+  @Override
+  public final Residency residency(Region region, long offset, long bytes) {
+    return ofRange(
+        SourceCall.RESIDENCY,
+        region,
+        offset,
+        bytes,
+        () -> source.residency(region, offset, bytes),
+        () -> source.residency(region, offset, bytes));
+  }
+
+  @Override
+  public final Diagnosis diagnosis() {
+    return query(SourceCall.DIAGNOSIS, source::diagnosis);
+  }
+}
