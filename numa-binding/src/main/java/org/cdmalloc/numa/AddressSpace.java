@@ -5,6 +5,7 @@ import com.sun.jna.Pointer;
 import java.lang.ref.Cleaner;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,6 +17,7 @@ import org.cdmalloc.spi.MemorySource;
  */
 final class AddressSpace {
   private static final Cleaner CLEANER = Cleaner.create();
+  private static final Path SELF = Path.of("/proc/self");
 
   private final Kernel kernel;
   private final MappingBudget budget;
@@ -38,6 +40,11 @@ final class AddressSpace {
     this.opensWhole = opensWhole;
   }
 
+  /** Tells whether a region was reserved here. */
+  boolean owns(LinuxRegion region) {
+    return region.space() == this;
+  }
+
   /** Reserves a region; no memory is used yet. */
   LinuxRegion reserve(int node, long bytes) {
     long address = mapAligned(bytes);
@@ -48,16 +55,10 @@ final class AddressSpace {
         kernel.preferOrThrow(address, bytes, node);
       }
       LinuxRegion region =
-          new LinuxRegion(node, bytes, binds, address, roots(address, bytes), opensWhole);
+          new LinuxRegion(this, node, bytes, binds, address, roots(address, bytes), opensWhole);
+      budget.recount();
       if (!budget.change(region.heldMappings(), region.mappings())) {
-        throw Errno.failed(
-            "mmap",
-            Errno.ENOMEM,
-            "mappings="
-                + budget.used()
-                + ", mapping_budget="
-                + budget.limit()
-                + "; raise vm.max_map_count or close allocators");
+        throw Errno.failed("mmap", Errno.ENOMEM, "bytes=" + bytes + ", " + budget);
       }
       Runnable unmap = new Unmap(kernel, region, budget);
       region.roots().forEach(root -> CLEANER.register(root, unmap));
@@ -72,18 +73,29 @@ final class AddressSpace {
 
   private long mapAligned(long bytes) {
     long slack = CommitProtocol.CHUNK_BYTES;
+    AddressSpaceLimit limit = AddressSpaceLimit.read(SELF);
+    if (limit.spareBytes() < bytes + slack) {
+      throw Errno.failed("mmap", Errno.ENOMEM, "bytes=" + bytes + ", " + limit);
+    }
     long mapped = kernel.map(bytes + slack, opensWhole ? Kernel.PROT_READ_WRITE : Kernel.PROT_NONE);
     if (mapped < 0) {
-      throw Errno.failed(
-          "mmap", (int) -mapped, "bytes=" + bytes + "; lower capacity(node, bytes) or ulimit -v");
+      throw Errno.failed("mmap", (int) -mapped, "bytes=" + bytes + ", " + limit + ", " + budget);
     }
     long address = (mapped + slack - 1) & -slack;
     long before = address - mapped;
-    if (before > 0) {
-      kernel.unmap(mapped, before);
+    boolean trimmed = false;
+    try {
+      if (before > 0) {
+        kernel.unmap(mapped, before);
+      }
+      kernel.unmap(address + bytes, slack - before);
+      trimmed = true;
+      return address;
+    } finally {
+      if (!trimmed) {
+        kernel.unmap(mapped, bytes + slack);
+      }
     }
-    kernel.unmap(address + bytes, slack - before);
-    return address;
   }
 
   /**

@@ -2,12 +2,14 @@
 package org.cdmalloc.numa;
 
 import com.sun.jna.Pointer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.cdmalloc.numa.RangeSet.Range;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 
 /**
@@ -21,6 +23,8 @@ final class CommitProtocol {
   /** How much a region is opened at a time where the kernel will not promise all of it. */
   static final long WINDOW_BYTES = MemorySource.ROOT_BYTES;
 
+  private static final Path MEMINFO = Path.of("/proc/meminfo");
+
   /*
    * Algorithmic notes.
    *
@@ -33,7 +37,9 @@ final class CommitProtocol {
    * tried again, because with swap a second try drives out what was committed before. Where cache must
    * be dropped, the chunk is populated under BIND to its node and all system nodes, which has to be
    * full of what cannot be reclaimed before anything is killed. STATIC_NODES
-   * keeps the kernel from remapping the policy to another node when one goes offline.
+   * keeps the kernel from remapping the policy to another node when one goes offline. Where binding is
+   * refused, pages fall where the kernel's default policy puts them; what fell on a device node is given
+   * back, if anything tells where it fell.
    *
    * Why mappings stay few. A policy set on a part that was never touched, at a hole, gives that part an
    * anon_vma of its own at its first fault, and mappings with different ones never merge. So policy is
@@ -42,8 +48,9 @@ final class CommitProtocol {
    * State per region: what is committed, and what has BIND by this account.
    *
    * Invariants: (I1) where regions are bound, what is committed has BIND; (I2) everything else has
-   * PREFERRED, or is counted as BIND because changing it back was beyond the mapping budget; (I3) the
-   * kernel has at most as many mappings of a region as are counted; (I4) what is not committed is not
+   * PREFERRED, or is counted as BIND because changing it back was beyond the mapping budget or the
+   * kernel's own limit; (I3) the kernel has at most as many mappings of a region as are counted, but
+   * for two more while a chunk that stayed BIND is committed again; (I4) what is not committed is not
    * resident, but for what a stray access touched. A failure at any step ends in giveBack, which
    * restores all four.
    */
@@ -52,25 +59,29 @@ final class CommitProtocol {
   private final Headroom headroom;
   private final Capability capability;
   private final MappingBudget budget;
+  private final ResidencyQuery residency;
+
+  /** The nodes of ordinary memory, where pages may lie until they are moved. */
   private final NodeMask system;
+
+  /** The nodes on which nothing may lie that did not ask for them. */
+  private final NodeMask devices;
+
   private final int pageBytes;
 
-  /**
-   * Prepares the protocol.
-   *
-   * @param system the nodes of ordinary memory, where pages may lie until they are moved
-   */
   CommitProtocol(
       Kernel kernel,
       Headroom headroom,
       Capability capability,
       MappingBudget budget,
-      NodeMask system) {
+      Machine machine) {
     this.kernel = kernel;
     this.headroom = headroom;
     this.capability = capability;
     this.budget = budget;
-    this.system = system;
+    this.residency = new ResidencyQuery(kernel, capability.residency());
+    this.devices = machine.memoryOnly();
+    this.system = machine.withMemory().without(devices);
     this.pageBytes = kernel.pageBytes();
   }
 
@@ -122,11 +133,10 @@ final class CommitProtocol {
     if (!open.isCommitted()) {
       return open;
     }
-    if (region.isBound() && region.policyBind().coveredBytes(start, end) > 0) {
-      kernel.unbind(region.address() + start, end - start, region.node());
-    }
-    if (region.isBound() && !extendBind(region, start, end)) {
-      return beyondBudget();
+    if (region.isBound() && !prepareBind(region, start, end)) {
+      // What is counted as BIND may have lost it.
+      bindCounted(region, start, end);
+      return noMapping();
     }
     boolean done = false;
     try {
@@ -138,7 +148,7 @@ final class CommitProtocol {
       return result;
     } finally {
       if (!done) {
-        undo(region, start, end);
+        giveBack(region, start, end);
       }
     }
   }
@@ -146,8 +156,10 @@ final class CommitProtocol {
   private CommitResult populateAndBind(LinuxRegion region, long start, long end) {
     long address = region.address() + start;
     long bytes = end - start;
-    if (region.isBound() && headroom.isThroughCache(region.node())) {
-      confine(region, address, bytes);
+    if (region.isBound()
+        && headroom.isThroughCache(region.node())
+        && !confine(region, address, bytes)) {
+      return noMapping();
     }
     int errno = populate(address, bytes);
     region.touch();
@@ -158,10 +170,18 @@ final class CommitProtocol {
     if (errno != 0) {
       throw Errno.failed("madvise(MADV_POPULATE_WRITE)", errno, Kernel.range(address, bytes));
     }
+    if (!region.isBound() && residency.isAnyOn(devices, address, bytes)) {
+      return new CommitResult(
+          Outcome.LOST_RACE,
+          "unbound memory fell on a device node: devices=" + devices + ", wanted_bytes=" + bytes);
+    }
     errno = region.isBound() ? bindWherePopulated(region.node(), address, bytes) : 0;
     if (errno == Errno.EIO) {
       return new CommitResult(
           Outcome.LOST_RACE, "node=" + region.node() + ", mbind_strict=EIO, wanted_bytes=" + bytes);
+    }
+    if (errno == Errno.ENOMEM) {
+      return noMapping();
     }
     if (errno != 0) {
       throw Errno.failed(
@@ -173,19 +193,21 @@ final class CommitProtocol {
   /**
    * Keeps what is populated next off all device nodes but its own. Under PREFERRED it would
    * overflow before the kernel drops any cache, perhaps to a device; bound to its node and all
-   * system nodes it makes the kernel reclaim instead, and is moved to its node afterwards.
+   * system nodes it makes the kernel reclaim instead, and is moved to its node afterwards. Returns
+   * false if there is no mapping left for it.
    */
-  private void confine(LinuxRegion region, long address, long bytes) {
+  private boolean confine(LinuxRegion region, long address, long bytes) {
     if (!region.isTouched()) {
       // The region's one anon_vma must be there before policy cuts it, or its parts never merge.
       populate(address, pageBytes);
     }
     NodeMask nodes = system.or(NodeMask.of(region.node()));
     int errno = kernel.confine(address, bytes, nodes, region.node());
-    if (errno != 0) {
+    if (errno != 0 && errno != Errno.ENOMEM) {
       throw Errno.failed(
           "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + nodes);
     }
+    return errno == 0;
   }
 
   /** Brings in the pages of a range of which none is there; returns 0 or errno. */
@@ -219,9 +241,7 @@ final class CommitProtocol {
       long address = region.address() + closed.start();
       int errno = kernel.protect(address, closed.bytes(), Kernel.PROT_READ_WRITE);
       if (errno == Errno.ENOMEM) {
-        return new CommitResult(
-            Outcome.LIMIT_REACHED,
-            "vm.overcommit_memory=2, mprotect=ENOMEM, window_bytes=" + closed.bytes());
+        return new CommitResult(Outcome.LIMIT_REACHED, notPromised(closed.bytes()));
       }
       if (errno != 0) {
         throw Errno.failed("mprotect", errno, Kernel.range(address, closed.bytes()));
@@ -229,34 +249,20 @@ final class CommitProtocol {
       region.opened().add(closed.start(), closed.end());
       region.countWindow();
       if (!budget.change(region.heldMappings(), region.mappings())) {
-        return beyondBudget();
+        return noMapping();
       }
     }
     return CommitResult.COMMITTED;
   }
 
-  /** Gives the memory of a range back. */
+  /** Gives the memory of a range back, whatever its policy is: also after a failed commit. */
   void giveBack(LinuxRegion region, long start, long end) {
     // Counted as gone first: what is counted as committed must never be absent.
     region.committed().remove(start, end);
     try {
       // In this order no part that is absent is bound, where a stray touch could kill.
-      if (region.isBound() && shrinkBind(region, start, end)) {
-        kernel.unbind(region.address() + start, end - start, region.node());
-      }
-    } finally {
-      kernel.adviseOrThrow(region.address() + start, end - start, Kernel.MADV_DONTNEED);
-    }
-  }
-
-  /** Gives a range back whose commit failed, wherever it failed: its policy may be either. */
-  private void undo(LinuxRegion region, long start, long end) {
-    try {
-      if (region.isBound() && shrinkBind(region, start, end)) {
-        kernel.unbind(region.address() + start, end - start, region.node());
-      } else if (region.isBound()) {
-        // It stays counted as BIND, beyond the budget; PREFERRED would split what is one mapping.
-        kernel.bind(region.address() + start, end - start, region.node(), 0);
+      if (region.isBound()) {
+        unbind(region, start, end);
       }
     } finally {
       kernel.adviseOrThrow(region.address() + start, end - start, Kernel.MADV_DONTNEED);
@@ -265,14 +271,62 @@ final class CommitProtocol {
 
   /** Gives all memory of a region back, and its policy. */
   void release(LinuxRegion region) {
-    region.release();
     try {
       if (region.isBound()) {
-        kernel.unbind(region.address(), region.bytes(), region.node());
+        prefer(region, 0, region.bytes());
       }
     } finally {
       kernel.adviseOrThrow(region.address(), region.bytes(), Kernel.MADV_DONTNEED);
-      budget.change(region.heldMappings(), region.mappings());
+    }
+    // Last, so that a release that failed can be made again.
+    region.release();
+    budget.change(region.heldMappings(), region.mappings());
+  }
+
+  /** Readies a range to be populated and bound; false if there is no mapping left for it. */
+  private boolean prepareBind(LinuxRegion region, long start, long end) {
+    boolean isBound = region.policyBind().coveredBytes(start, end) > 0;
+    return (!isBound || prefer(region, start, end)) && extendBind(region, start, end);
+  }
+
+  /**
+   * Takes the binding of a range away. Beyond the budget, or where the kernel has no mapping left,
+   * it stays: PREFERRED would split what is one mapping.
+   */
+  private void unbind(LinuxRegion region, long start, long end) {
+    if (region.policyBind().coveredBytes(start, end) == 0) {
+      return;
+    }
+    List<Range> absent = region.policyBind().gaps(start, end);
+    region.policyBind().remove(start, end);
+    if (budget.change(region.heldMappings(), region.mappings()) && prefer(region, start, end)) {
+      return;
+    }
+    region.policyBind().add(start, end);
+    absent.forEach(gap -> region.policyBind().remove(gap.start(), gap.end()));
+    budget.change(region.heldMappings(), region.mappings());
+    bindCounted(region, start, end);
+  }
+
+  /** Lets a range prefer its node; false if the kernel has no mapping left for it. */
+  private boolean prefer(LinuxRegion region, long start, long end) {
+    long address = region.address() + start;
+    int errno = kernel.prefer(address, end - start, region.node());
+    if (errno != 0 && errno != Errno.ENOMEM) {
+      kernel.unbind(address, end - start, region.node());
+    }
+    return errno != Errno.ENOMEM;
+  }
+
+  /**
+   * Makes the kernel's policy what is counted, which costs no mapping: parts of a range that are
+   * counted as BIND have it again. For parts that never lost it this is nothing to the kernel.
+   */
+  private void bindCounted(LinuxRegion region, long start, long end) {
+    RangeSet absent = new RangeSet();
+    region.policyBind().gaps(start, end).forEach(gap -> absent.add(gap.start(), gap.end()));
+    for (Range range : absent.gaps(start, end)) {
+      kernel.bind(region.address() + range.start(), range.bytes(), region.node(), 0);
     }
   }
 
@@ -287,23 +341,20 @@ final class CommitProtocol {
     return false;
   }
 
-  /** Counts a range as not bound any more if it was and the budget has the mappings for it. */
-  private boolean shrinkBind(LinuxRegion region, long start, long end) {
-    if (region.policyBind().coveredBytes(start, end) == 0) {
-      return false;
-    }
-    List<Range> absent = region.policyBind().gaps(start, end);
-    region.policyBind().remove(start, end);
-    if (budget.change(region.heldMappings(), region.mappings())) {
-      return true;
-    }
-    region.policyBind().add(start, end);
-    absent.forEach(gap -> region.policyBind().remove(gap.start(), gap.end()));
-    return false;
+  /** mprotect(2) has one number for what the kernel will not promise and for no mapping left. */
+  private String notPromised(long bytes) {
+    KeyedText host = KeyedText.of(MEMINFO);
+    return "vm.overcommit_memory=2, mprotect=ENOMEM, window_bytes="
+        + bytes
+        + ", commit_limit_bytes="
+        + host.bytes("CommitLimit:")
+        + ", committed_bytes="
+        + host.bytes("Committed_AS:")
+        + " (raise vm.overcommit_ratio), "
+        + budget;
   }
 
-  private CommitResult beyondBudget() {
-    return new CommitResult(
-        Outcome.LIMIT_REACHED, "mappings=" + budget.used() + ", mapping_budget=" + budget.limit());
+  private CommitResult noMapping() {
+    return new CommitResult(Outcome.LIMIT_REACHED, budget.toString());
   }
 }

@@ -8,8 +8,10 @@ import java.util.List;
 
 /**
  * The memory control groups that this process is in, innermost first: cgroups(7), version 2 ({@code
- * memory.max}) and version 1 ({@code memory.limit_in_bytes}). A limit of any level is a kill, not
- * an error, so it is read before memory is asked for.
+ * memory.max}) and version 1 ({@code memory.limit_in_bytes}, and with swap {@code
+ * memory.memsw.limit_in_bytes}). A limit of any level is a kill, not an error, so it is read before
+ * memory is asked for. {@code memory.high} counts as one: beyond it the kernel lets a process that
+ * has nothing to reclaim sleep at every step, and daemons that watch memory pressure kill.
  *
  * <p>Clean file cache that nobody maps does not count as used: the kernel drops it when the limit
  * is reached.
@@ -18,43 +20,23 @@ final class ControlGroup {
   /** Stands for no limit. */
   static final long UNLIMITED = Long.MAX_VALUE;
 
-  /** The names of the files and keys of one version. */
+  /** The names of the keys of memory.stat in one version. */
   private enum Version {
     V1(
-        "memory.limit_in_bytes",
-        "memory.usage_in_bytes",
         "total_inactive_file",
         "total_active_file",
         "total_dirty",
         "total_writeback",
         "total_mapped_file"),
-    V2(
-        "memory.max",
-        "memory.current",
-        "inactive_file",
-        "active_file",
-        "file_dirty",
-        "file_writeback",
-        "file_mapped");
+    V2("inactive_file", "active_file", "file_dirty", "file_writeback", "file_mapped");
 
-    private final String limit;
-    private final String usage;
     private final String inactive;
     private final String active;
     private final String dirty;
     private final String writeback;
     private final String mapped;
 
-    Version(
-        String limit,
-        String usage,
-        String inactive,
-        String active,
-        String dirty,
-        String writeback,
-        String mapped) {
-      this.limit = limit;
-      this.usage = usage;
+    Version(String inactive, String active, String dirty, String writeback, String mapped) {
       this.inactive = inactive;
       this.active = active;
       this.dirty = dirty;
@@ -63,7 +45,45 @@ final class ControlGroup {
     }
   }
 
-  private record Level(Path directory, Version version) {}
+  /** What can be limited: the file that says how much, and the file that says how much is used. */
+  private enum Limit {
+    MEMORY(Version.V1, "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    MEMORY_AND_SWAP(Version.V1, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes"),
+    MAX(Version.V2, "memory.max", "memory.current"),
+    HIGH(Version.V2, "memory.high", "memory.current");
+
+    private final Version version;
+    private final String limit;
+    private final String usage;
+
+    Limit(Version version, String limit, String usage) {
+      this.version = version;
+      this.limit = limit;
+      this.usage = usage;
+    }
+  }
+
+  private record Level(Path directory, Limit limit) {
+    Path file() {
+      return directory.resolve(limit.limit);
+    }
+  }
+
+  /**
+   * What a level allowed and used when it was read.
+   *
+   * @param limit the file that sets the limit
+   * @param limitBytes the limit, or {@link #UNLIMITED}
+   * @param usedBytes what is used of it, without file cache that the kernel can drop
+   */
+  record Room(String limit, long limitBytes, long usedBytes) {
+    /** Returns how much can be used until the limit is reached; negative beyond it. */
+    long spareBytes() {
+      return limitBytes == UNLIMITED ? UNLIMITED : limitBytes - usedBytes;
+    }
+  }
+
+  private static final Room NO_LIMIT = new Room("none", UNLIMITED, 0);
 
   private final List<Level> levels;
 
@@ -97,33 +117,32 @@ final class ControlGroup {
   long limitBytes() {
     long least = UNLIMITED;
     for (Level level : levels) {
-      least = Math.min(least, limit(level));
+      least = Math.min(least, limitBytes(level));
     }
     return least;
   }
 
-  /**
-   * Returns how many bytes can be used until some level's limit is reached, or {@link #UNLIMITED}.
-   */
-  long spareBytes() {
-    long least = UNLIMITED;
+  /** Returns the level with the least room; one without a limit if no level has one. */
+  Room tightest() {
+    Room tightest = NO_LIMIT;
     for (Level level : levels) {
-      long limit = limit(level);
+      long limit = limitBytes(level);
       if (limit != UNLIMITED) {
-        least = Math.min(least, limit - used(level));
+        Room room = new Room(level.file().toString(), limit, usedBytes(level));
+        tightest = room.spareBytes() < tightest.spareBytes() ? room : tightest;
       }
     }
-    return least;
+    return tightest;
   }
 
-  private static long limit(Level level) {
-    long limit = KeyedText.of(level.directory.resolve(level.version.limit)).single();
+  private static long limitBytes(Level level) {
+    long limit = KeyedText.of(level.file()).single();
     return limit < 0 ? UNLIMITED : limit;
   }
 
-  private static long used(Level level) {
-    Version version = level.version;
-    long usage = KeyedText.of(level.directory.resolve(version.usage)).single();
+  private static long usedBytes(Level level) {
+    Version version = level.limit.version;
+    long usage = KeyedText.of(level.directory.resolve(level.limit.usage)).single();
     KeyedText stat = KeyedText.of(level.directory.resolve("memory.stat"));
     long cache = atLeast0(stat.bytes(version.inactive)) + atLeast0(stat.bytes(version.active));
     long busy =
@@ -167,8 +186,11 @@ final class ControlGroup {
     }
     Path directory = mountPoint.resolve(inside.startsWith("/") ? inside.substring(1) : inside);
     while (directory != null && directory.startsWith(mountPoint)) {
-      if (Files.isReadable(directory.resolve(version.limit))) {
-        levels.add(new Level(directory, version));
+      for (Limit limit : Limit.values()) {
+        Level level = new Level(directory, limit);
+        if (limit.version == version && Files.isReadable(level.file())) {
+          levels.add(level);
+        }
       }
       directory = directory.getParent();
     }

@@ -19,8 +19,11 @@ import org.cdmalloc.spi.CommitResult.Outcome;
  * cache together hold it with a margin; {@link #isThroughCache} then says so.
  *
  * <p>A reading serves for a millisecond and while what was asked for since is small against what it
- * showed; near the edge every request reads anew. What other processes take in between is the race
- * that remains.
+ * showed; near the edge every request reads anew. What others take in between is the race that
+ * remains: each committer, one per node and process, at most a chunk, so that the margin holds
+ * {@code MARGIN_BYTES / CHUNK_BYTES} = 32 of them at once, less what the JVMs and other programs in
+ * the group grow by in that moment. Page tables and other kernel memory of a group need no rule of
+ * their own: they are in its usage when it is read again.
  */
 final class Headroom {
   /** What is left free below a control group's limit, on the host, and of a node's cache. */
@@ -37,8 +40,17 @@ final class Headroom {
    */
   private static final long MARKS_NANOS = 1_000_000_000;
 
-  /** Figures of one moment, in bytes that can still be asked for; none is negative. */
-  private record Reading(long nanos, long nodeFree, long nodeWithCache, long host, long group) {
+  /**
+   * Figures of one moment, in bytes that can still be asked for; none is negative. {@code room} is
+   * what the group's figure came from.
+   */
+  private record Reading(
+      long nanos,
+      long nodeFree,
+      long nodeWithCache,
+      long host,
+      ControlGroup.Room room,
+      long group) {
     /** What is certainly there, for the question whether this reading still serves. */
     long certain() {
       return Math.min(nodeFree, Math.min(host, group));
@@ -58,6 +70,7 @@ final class Headroom {
   private final Path nodeDirectory;
   private final ControlGroup group;
   private final int pageBytes;
+  private final long marginBytes;
   private final Map<Integer, Account> accounts = new ConcurrentHashMap<>();
   private final boolean hasNodes;
   private volatile Marks marks;
@@ -71,10 +84,16 @@ final class Headroom {
    * @param pageBytes the size of an OS page, in which procfs counts
    */
   Headroom(Path proc, Path sysfs, ControlGroup group, int pageBytes) {
+    this(proc, sysfs, group, pageBytes, MARGIN_BYTES);
+  }
+
+  /** As the other one, with a margin of its own: tests show what happens without one. */
+  Headroom(Path proc, Path sysfs, ControlGroup group, int pageBytes, long marginBytes) {
     this.proc = proc;
     this.nodeDirectory = sysfs.resolve("devices/system/node");
     this.group = group;
     this.pageBytes = pageBytes;
+    this.marginBytes = marginBytes;
     this.hasNodes = Files.isDirectory(nodeDirectory);
     this.marks = readMarks();
   }
@@ -107,17 +126,25 @@ final class Headroom {
               + bytes);
     }
     if (reading.host < asked || reading.group < asked) {
-      return new CommitResult(
-          Outcome.LIMIT_REACHED,
-          (reading.host < reading.group
-                  ? "host_spare_bytes=" + reading.host
-                  : "cgroup_spare_bytes=" + reading.group)
-              + ", margin_bytes="
-              + MARGIN_BYTES
-              + ", wanted_bytes="
-              + bytes);
+      return new CommitResult(Outcome.LIMIT_REACHED, limitReached(reading, bytes));
     }
     return CommitResult.COMMITTED;
+  }
+
+  private String limitReached(Reading reading, long bytes) {
+    String asked = ", margin_bytes=" + marginBytes + ", wanted_bytes=" + bytes;
+    if (reading.host < reading.group) {
+      return "host_spare_bytes=" + reading.host + asked + " (free memory on this host)";
+    }
+    ControlGroup.Room room = reading.room;
+    return "cgroup="
+        + room.limit()
+        + ", limit_bytes="
+        + room.limitBytes()
+        + ", used_bytes="
+        + room.usedBytes()
+        + asked
+        + " (raise this limit or free memory in the group)";
   }
 
   /**
@@ -143,13 +170,20 @@ final class Headroom {
     }
     KeyedText text = meminfo(node);
     long free = aboveLowMark(node, text);
-    long groupSpare = group.spareBytes();
+    ControlGroup.Room room = group.tightest();
     return new Reading(
         now,
         Math.max(0, free),
-        Math.max(0, free + cleanCache(text) - MARGIN_BYTES),
-        Math.max(0, hostAvailable() - MARGIN_BYTES),
-        groupSpare == ControlGroup.UNLIMITED ? groupSpare : Math.max(0, groupSpare - MARGIN_BYTES));
+        Math.max(0, free + cleanCache(text) - marginBytes),
+        aboveMargin(hostAvailable()),
+        room,
+        aboveMargin(room.spareBytes()));
+  }
+
+  private long aboveMargin(long spareBytes) {
+    return spareBytes == ControlGroup.UNLIMITED
+        ? spareBytes
+        : Math.max(0, spareBytes - marginBytes);
   }
 
   private long hostAvailable() {

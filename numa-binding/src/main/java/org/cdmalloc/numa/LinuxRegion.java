@@ -19,6 +19,7 @@ final class LinuxRegion extends Region {
   /** What is readable and writable: all, or some windows. */
   private final RangeSet opened = new RangeSet();
 
+  private final AddressSpace space;
   private final boolean opensWhole;
   private int windows;
   private boolean touched;
@@ -30,6 +31,7 @@ final class LinuxRegion extends Region {
   private volatile boolean released;
 
   LinuxRegion(
+      AddressSpace space,
       int node,
       long bytes,
       boolean bound,
@@ -37,10 +39,16 @@ final class LinuxRegion extends Region {
       List<ByteBuffer> roots,
       boolean opensWhole) {
     super(node, bytes, bound, address, roots);
+    this.space = space;
     this.opensWhole = opensWhole;
     if (opensWhole) {
       opened.add(0, bytes);
     }
+  }
+
+  /** Returns where the region was reserved. */
+  AddressSpace space() {
+    return space;
   }
 
   RangeSet committed() {

@@ -16,7 +16,6 @@ import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
-import org.cdmalloc.topology.NodeMask;
 
 /**
  * Memory of this host's nodes, placed by the kernel. All that changes a region happens under the
@@ -57,8 +56,7 @@ final class LinuxSource implements MemorySource {
     this.headroom = new Headroom(proc, sysfs, group, pageBytes);
     boolean countsWritable = KeyedText.of(proc.resolve("sys/vm/overcommit_memory")).single() == 2;
     this.space = new AddressSpace(kernel, budget, diagnosis.binds(), !countsWritable);
-    NodeMask system = machine.withMemory().without(machine.memoryOnly());
-    this.protocol = new CommitProtocol(kernel, headroom, capability, budget, system);
+    this.protocol = new CommitProtocol(kernel, headroom, capability, budget, machine);
     this.residency = new ResidencyQuery(kernel, capability.residency());
     long hostBytes = KeyedText.of(proc.resolve("meminfo")).bytes("MemTotal:");
     this.limitBytes = Math.min(hostBytes > 0 ? hostBytes : Long.MAX_VALUE, group.limitBytes());
@@ -202,8 +200,8 @@ final class LinuxSource implements MemorySource {
     }
   }
 
-  private static LinuxRegion own(Region region) {
-    if (region instanceof LinuxRegion linuxRegion) {
+  private LinuxRegion own(Region region) {
+    if (region instanceof LinuxRegion linuxRegion && space.owns(linuxRegion)) {
       return linuxRegion;
     }
     throw new IllegalArgumentException("region is of another source: " + region);

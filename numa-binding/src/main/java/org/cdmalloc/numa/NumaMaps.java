@@ -64,4 +64,16 @@ final class NumaMaps {
         ? mapping.getValue()
         : new Mapping(address, Long.MAX_VALUE, 0, NodeMask.EMPTY);
   }
+
+  /** Returns the nodes on which the mappings of a range have pages. */
+  NodeMask nodes(long start, long end) {
+    NodeMask nodes = NodeMask.EMPTY;
+    for (Mapping mapping = at(start); mapping.start() < end; mapping = at(mapping.end())) {
+      nodes = nodes.or(mapping.nodes());
+      if (mapping.end() == Long.MAX_VALUE) {
+        break;
+      }
+    }
+    return nodes;
+  }
 }

@@ -3,6 +3,7 @@ package org.cdmalloc.numa;
 
 import java.util.Arrays;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.NodeMask;
 
 /** Asks where pages lie, by the best call that this process is allowed. */
 final class ResidencyQuery {
@@ -29,6 +30,29 @@ final class ResidencyQuery {
       default -> Arrays.fill(nodes, Residency.UNKNOWN);
     }
     return new Residency(pageBytes, nodes, call.callName());
+  }
+
+  /**
+   * Tells whether some page of a range that was just populated is known to lie on certain nodes.
+   * Where nothing tells, no page is known to.
+   */
+  boolean isAnyOn(NodeMask nodes, long address, long bytes) {
+    if (nodes.isEmpty()) {
+      return false;
+    }
+    int[] where = new int[Math.toIntExact(bytes / pageBytes)];
+    switch (call) {
+      case MOVE_PAGES -> movePages(address, where);
+      case GET_MEMPOLICY ->
+          Arrays.setAll(where, page -> kernel.nodeOfPage(address + (long) page * pageBytes));
+      case NUMA_MAPS -> {
+        return kernel.numaMaps().nodes(address, address + bytes).and(nodes).size() > 0;
+      }
+      default -> {
+        return false;
+      }
+    }
+    return Arrays.stream(where).anyMatch(node -> node >= 0 && nodes.contains(node));
   }
 
   private void movePages(long address, int[] nodes) {

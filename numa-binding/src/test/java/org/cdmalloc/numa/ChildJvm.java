@@ -24,7 +24,8 @@ final class ChildJvm {
 
   private final List<String> before = new ArrayList<>();
   private final List<String> options = new ArrayList<>();
-  private String classPath = System.getProperty("java.class.path");
+  private String classPath =
+      System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
 
   /** Adds a command that shall start the JVM, such as {@code unshare --mount}. */
   ChildJvm through(String... command) {
@@ -49,8 +50,8 @@ final class ChildJvm {
     return this;
   }
 
-  /** Runs a class to its end. */
-  End run(Class<?> main, String... arguments) {
+  /** Returns the command that runs a class. */
+  List<String> command(Class<?> main, String... arguments) {
     List<String> command = new ArrayList<>(before);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("-Xmx64m", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"));
@@ -61,6 +62,12 @@ final class ChildJvm {
     command.addAll(options);
     command.addAll(List.of("-cp", classPath, main.getName()));
     command.addAll(Arrays.asList(arguments));
+    return command;
+  }
+
+  /** Runs a class to its end. */
+  End run(Class<?> main, String... arguments) {
+    List<String> command = command(main, arguments);
     try {
       Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
       process.getOutputStream().close();

@@ -11,11 +11,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.numa.ScriptedKernel.Call;
+import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
-import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -120,13 +120,132 @@ final class CommitProtocolTest {
   }
 
   @Test
+  void noMappingForABindingIsAValue() {
+    for (int chunk = 1; chunk <= 3; chunk++) {
+      Region region = source.reserve(0, 3 * CHUNK);
+      kernel.failFrom(Call.BIND_STRICT, chunk, Errno.ENOMEM);
+      CommitResult refused = source.commit(region, 0, 3 * CHUNK);
+      assertEquals(Outcome.LIMIT_REACHED, refused.outcome());
+      assertTrue(refused.detail().startsWith("mappings="), refused.detail());
+      assertTrue(refused.detail().contains("raise vm.max_map_count"), refused.detail());
+      assertAbsent(region);
+      assertWorks(region);
+      budget.change(((LinuxRegion) region).heldMappings(), 0);
+    }
+  }
+
+  @Test
+  void noMappingForAPolicyLeavesItAloneAndGivesTheMemoryBack() throws IOException {
+    LinuxRegion region = (LinuxRegion) source.reserve(0, 8 * CHUNK);
+    source.commit(region, 0, region.bytes());
+    source.view(region, 3 * CHUNK, 8).putLong(0, 42);
+    kernel.failFrom(Call.PREFER, 1, Errno.ENOMEM);
+    source.purge(region, CHUNK, CHUNK);
+    Residency purged = source.residency(region, CHUNK, CHUNK);
+    assertTrue(purged.isAllOn(Residency.NOT_PRESENT), purged::toString);
+    assertEquals(region.bytes(), region.policyBind().coveredBytes(0, region.bytes()));
+    assertEquals(1, region.mappings());
+    assertEquals(1, budget.used());
+    assertEquals(1, MappingsTest.mappings(region));
+    // It may not be populated while it is bound, so it waits for a mapping.
+    assertEquals(Outcome.LIMIT_REACHED, source.commit(region, CHUNK, CHUNK).outcome());
+    purged = source.residency(region, CHUNK, CHUNK);
+    assertTrue(purged.isAllOn(Residency.NOT_PRESENT), purged::toString);
+    // Its neighbour is purged too: one range then, of which both parts are counted.
+    source.purge(region, CHUNK, 2 * CHUNK);
+    kernel.recover();
+    assertTrue(source.commit(region, CHUNK, 2 * CHUNK).isCommitted());
+    assertEquals(42, source.view(region, 3 * CHUNK, 8).getLong(0));
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    assertEquals(1, MappingsTest.mappings(region));
+    kernel.failFrom(Call.PREFER, 1, Errno.ENOMEM);
+    source.release(region);
+    assertEquals(1, budget.used());
+    assertEquals(0, region.roots().get(0).getLong((int) (3 * CHUNK)));
+  }
+
+  /** A kernel whose table of mappings is full when half of a range has lost its policy. */
+  private static final class HalfwayKernel extends Kernel {
+    private boolean full;
+
+    HalfwayKernel() {
+      super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
+    }
+
+    @Override
+    int prefer(long address, long bytes, int node) {
+      int errno = super.prefer(address, full ? bytes / 2 : bytes, node);
+      return full ? Errno.ENOMEM : errno;
+    }
+
+    @Override
+    void unbind(long address, long bytes, int node) {
+      if (full) {
+        throw Errno.failed("mbind", Errno.ENOMEM, range(address, bytes));
+      }
+      super.unbind(address, bytes, node);
+    }
+  }
+
+  @Test
+  void whatWasHalfUnboundWhenTheTableWasFullIsBoundAgain() throws IOException {
+    HalfwayKernel halfway = new HalfwayKernel();
+    LinuxSource filled =
+        new LinuxSource(
+            halfway,
+            Machine.fromSysfs(Machine.SYSFS),
+            ThisHost.capability(),
+            budget,
+            Path.of("/proc"));
+    LinuxRegion region = (LinuxRegion) filled.reserve(0, 8 * CHUNK);
+    filled.commit(region, 0, region.bytes());
+    // Chunk 1 has PREFERRED and 2 to 4 are BIND, of which 2 loses it on the way.
+    filled.purge(region, CHUNK, CHUNK);
+    halfway.full = true;
+    filled.purge(region, CHUNK, 4 * CHUNK);
+    assertEquals(3, region.mappings());
+    assertEquals(3, budget.used());
+    assertEquals(7 * CHUNK, region.policyBind().coveredBytes(0, region.bytes()));
+    assertEquals(3, MappingsTest.mappings(region));
+    String bound = Long.toHexString(region.address() + 2 * CHUNK) + " bind=static:0";
+    assertTrue(MappingsTest.numaMaps().contains(bound), bound);
+    assertEquals(Outcome.LIMIT_REACHED, filled.commit(region, CHUNK, 4 * CHUNK).outcome());
+    // Chunk 1 was committed meanwhile, and could not be unbound when it was given back.
+    assertEquals(1, region.mappings());
+    assertEquals(1, MappingsTest.mappings(region));
+    halfway.full = false;
+    assertTrue(filled.commit(region, 0, region.bytes()).isCommitted());
+    assertEquals(1, MappingsTest.mappings(region));
+    filled.release(region);
+  }
+
+  @Test
+  void noMappingToConfineAChunkIsAValue(@TempDir Path sysfs) throws IOException {
+    Path node = Files.createDirectories(sysfs.resolve("devices/system/node/node0"));
+    Files.writeString(
+        node.resolve("meminfo"), "Node 0 MemFree: 1 kB\nNode 0 Active(file): 999999 kB\n");
+    CommitProtocol through =
+        new CommitProtocol(
+            kernel, roomy(sysfs), ThisHost.capability(), budget, Machine.fromSysfs(Machine.SYSFS));
+    LinuxRegion region = (LinuxRegion) source.reserve(0, 2 * CHUNK);
+    kernel.failFrom(Call.CONFINE, 1, Errno.ENOMEM);
+    assertEquals(Outcome.LIMIT_REACHED, through.commit(region, 0, CHUNK).outcome());
+    assertAbsent(region);
+    assertWorks(region);
+  }
+
+  @Test
   void beyondTheBudgetAFailedCommitLeavesTheKernelsCountAlone() throws IOException {
     LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
     source.commit(region, 0, region.bytes());
     MappingBudget full = new MappingBudget(budget.used() + 2);
     CommitProtocol tight =
         new CommitProtocol(
-            kernel, roomy(Machine.SYSFS), ThisHost.capability(), full, NodeMask.of(0));
+            kernel,
+            roomy(Machine.SYSFS),
+            ThisHost.capability(),
+            full,
+            Machine.fromSysfs(Machine.SYSFS));
     full.change(region.heldMappings(), 0);
     full.change(region.heldMappings(), region.mappings());
     for (int chunk = 1; chunk < 63; chunk += 2) {
@@ -146,7 +265,8 @@ final class CommitProtocolTest {
         node.resolve("meminfo"),
         "Node 0 MemFree: 1 kB\nNode 0 Active(file): 999999 kB\nNode 0 Inactive(file): 1 kB\n");
     CommitProtocol through =
-        new CommitProtocol(kernel, roomy(sysfs), ThisHost.capability(), budget, NodeMask.of(0));
+        new CommitProtocol(
+            kernel, roomy(sysfs), ThisHost.capability(), budget, Machine.fromSysfs(Machine.SYSFS));
     LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
     // Every second chunk, then the holes: what is never touched before it is cut never merges.
     for (int first = 0; first < 2; first++) {
@@ -175,10 +295,19 @@ final class CommitProtocolTest {
     assertEquals(2 * window, region.opened().coveredBytes(0, 4 * window));
     assertTrue(windowed.commit(region, 0, CHUNK).isCommitted());
     assertTrue(MappingsTest.mappings(region) <= region.mappings());
+    windowed.purge(region, 0, CHUNK);
     kernel.failFrom(Call.PROTECT, 1, Errno.ENOMEM);
-    assertEquals(Outcome.LIMIT_REACHED, windowed.commit(region, 3 * window, CHUNK).outcome());
+    CommitResult refused = windowed.commit(region, 3 * window - CHUNK, 2 * CHUNK);
+    assertEquals(Outcome.LIMIT_REACHED, refused.outcome());
+    String figures = "vm.overcommit_memory=2, mprotect=ENOMEM, window_bytes=1073741824, commit_";
+    assertTrue(refused.detail().startsWith(figures), refused.detail());
+    assertTrue(refused.detail().contains("_bytes="), refused.detail());
+    // Nothing of the range is there, and what needs no window still works.
+    Residency residency = windowed.residency(region, 3 * window - CHUNK, 2 * CHUNK);
+    assertTrue(residency.isAllOn(Residency.NOT_PRESENT), residency::toString);
+    assertTrue(windowed.commit(region, 0, CHUNK).isCommitted());
     kernel.recover();
-    assertTrue(windowed.commit(region, 3 * window, CHUNK).isCommitted());
+    assertTrue(windowed.commit(region, 3 * window - CHUNK, 2 * CHUNK).isCommitted());
     windowed.view(region, 3 * window, 8).putLong(0, 42);
     windowed.release(region);
     assertEquals(0, region.roots().get(3).getLong(0));

@@ -3,7 +3,6 @@ package org.cdmalloc.numa;
 
 import java.util.EnumMap;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicLong;
 import org.cdmalloc.topology.NodeMask;
 
 /**
@@ -27,7 +26,7 @@ final class FaultyKernel extends Kernel {
   }
 
   private final Thread owner = Thread.currentThread();
-  private final AtomicLong mappedBytes = new AtomicLong();
+  private final RangeSet mapped = new RangeSet();
   private final int osPageBytes;
   private final Map<Call, Integer> calls = new EnumMap<>(Call.class);
   private Call failing;
@@ -65,7 +64,9 @@ final class FaultyKernel extends Kernel {
 
   /** Returns how much is mapped of what was mapped through this kernel. */
   long mappedBytes() {
-    return mappedBytes.get();
+    synchronized (mapped) {
+      return mapped.coveredBytes(0, Long.MAX_VALUE);
+    }
   }
 
   private int faultOf(Call call) {
@@ -87,7 +88,11 @@ final class FaultyKernel extends Kernel {
       return -fault;
     }
     long address = super.map(bytes, protection);
-    mappedBytes.addAndGet(address > 0 ? bytes : 0);
+    if (address > 0) {
+      synchronized (mapped) {
+        mapped.add(address, address + bytes);
+      }
+    }
     return address;
   }
 
@@ -97,8 +102,10 @@ final class FaultyKernel extends Kernel {
     if (fault != 0) {
       throw Errno.failed("munmap", fault, range(address, bytes));
     }
+    synchronized (mapped) {
+      mapped.remove(address, address + bytes);
+    }
     super.unmap(address, bytes);
-    mappedBytes.addAndGet(-bytes);
   }
 
   @Override

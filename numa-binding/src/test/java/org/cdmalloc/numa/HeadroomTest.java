@@ -164,11 +164,17 @@ final class HeadroomTest {
   void aControlGroupKeepsTheMarginAndCountsCleanCacheAsFree() throws IOException {
     version1(200 * MIB, 150 * MIB, 40 * MIB, 10 * MIB);
     assertEquals(200 * MIB, group().limitBytes());
-    assertEquals(80 * MIB, group().spareBytes());
+    assertEquals(80 * MIB, group().tightest().spareBytes());
     assertTrue(check(0, 16 * MIB).isCommitted());
     CommitResult refused = check(0, 16 * MIB + 1);
     assertEquals(Outcome.LIMIT_REACHED, refused.outcome());
-    assertTrue(refused.detail().startsWith("cgroup_spare_bytes=16777216"), refused.detail());
+    String limit = root.resolve("sys/fs/cgroup/memory/job/memory.limit_in_bytes").toString();
+    assertEquals(
+        "cgroup="
+            + limit
+            + ", limit_bytes=209715200, used_bytes=125829120, margin_bytes=67108864,"
+            + " wanted_bytes=16777217 (raise this limit or free memory in the group)",
+        refused.detail());
   }
 
   @Test
@@ -176,7 +182,28 @@ final class HeadroomTest {
     version2("max", 1, 1);
     assertEquals(ControlGroup.UNLIMITED, group().limitBytes());
     version2(Long.toString(100 * MIB), 90 * MIB, 80 * MIB);
-    assertEquals(90 * MIB, group().spareBytes());
+    assertEquals(90 * MIB, group().tightest().spareBytes());
+  }
+
+  @Test
+  void memoryAndSwapTogetherAreALimitToo() throws IOException {
+    version1(200 * MIB, 50 * MIB, 0, 0);
+    assertEquals(150 * MIB, group().tightest().spareBytes());
+    // What was swapped out before the limits were made equal counts in the second only.
+    write("sys/fs/cgroup/memory/job/memory.memsw.limit_in_bytes", 200 * MIB + "\n");
+    write("sys/fs/cgroup/memory/job/memory.memsw.usage_in_bytes", 120 * MIB + "\n");
+    assertEquals(80 * MIB, group().tightest().spareBytes());
+    assertTrue(group().tightest().limit().endsWith("/job/memory.memsw.limit_in_bytes"));
+  }
+
+  @Test
+  void beyondTheHighMarkAProcessWouldOnlySleep() throws IOException {
+    version2(Long.toString(500 * MIB), 90 * MIB, 0);
+    write("sys/fs/cgroup/unified/job/memory.high", "max\n");
+    assertEquals(410 * MIB, group().tightest().spareBytes());
+    write("sys/fs/cgroup/unified/job/memory.high", 300 * MIB + "\n");
+    assertEquals(210 * MIB, group().tightest().spareBytes());
+    assertEquals(300 * MIB, group().limitBytes());
   }
 
   @Test
@@ -187,7 +214,9 @@ final class HeadroomTest {
     write("sys/fs/cgroup/memory/memory.limit_in_bytes", 100 * MIB + "\n");
     write("sys/fs/cgroup/memory/memory.usage_in_bytes", 95 * MIB + "\n");
     assertEquals(100 * MIB, group().limitBytes());
-    assertEquals(5 * MIB, group().spareBytes());
+    assertEquals(5 * MIB, group().tightest().spareBytes());
+    write("sys/fs/cgroup/memory/memory.limit_in_bytes", 1000 * MIB + "\n");
+    assertEquals(190 * MIB, group().tightest().spareBytes());
   }
 
   @Test

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.OptionalLong;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceContract;
+import org.cdmalloc.spi.Region;
 import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.Nested;
 
@@ -19,6 +20,13 @@ final class LinuxSourceContractTest {
     @Override
     protected boolean countsFreeBytesExactly() {
       return false;
+    }
+
+    /** Of the same kind, so that only its source tells it from the source's own. */
+    @Override
+    protected Region foreign() {
+      MemorySource other = ThisHost.source();
+      return other.reserve(nodesUnderTest(other).first(), CHUNK_BYTES);
     }
 
     /** More than the node has is refused before any of it is asked for. */

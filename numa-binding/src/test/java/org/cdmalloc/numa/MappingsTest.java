@@ -9,6 +9,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
@@ -72,6 +74,56 @@ final class MappingsTest {
   }
 
   @Test
+  void whatOthersHoldIsCountedAndARestIsLeftAlone() {
+    AtomicInteger others = new AtomicInteger(10_000);
+    AtomicInteger held = new AtomicInteger();
+    MappingBudget budget = new MappingBudget(8000, 16_000, () -> others.get() + held.get());
+    assertTrue(budget.change(held, 5000));
+    assertFalse(budget.change(held, 5001));
+    assertEquals(5000, budget.used());
+    String figures = "process_mappings=15000, vm.max_map_count=16000 (raise vm.max_map_count";
+    assertTrue(budget.toString().contains(figures), budget::toString);
+    // What others took since, and what they gave back, shows at the next count.
+    assertTrue(budget.change(held, 4000));
+    others.set(10_900);
+    budget.recount();
+    assertFalse(budget.change(held, 4101));
+    assertTrue(budget.change(held, 4100));
+    others.set(1000);
+    budget.recount();
+    assertTrue(budget.change(held, 8000));
+    assertFalse(budget.change(held, 8001));
+  }
+
+  @Test
+  void eachReservationCountsHoweverRecentTheLastCountIs() {
+    AtomicInteger counts = new AtomicInteger();
+    MappingBudget budget =
+        new MappingBudget(
+            1000,
+            65_530,
+            () -> {
+              counts.incrementAndGet();
+              // A count that takes long serves long.
+              return IntStream.range(0, 100)
+                  .map(i -> MappingBudget.countMappings())
+                  .max()
+                  .orElse(0);
+            });
+    LinuxSource counted = ThisHost.source(ThisHost.capability(), budget);
+    counted.reserve(0, page);
+    counted.reserve(0, page);
+    assertEquals(2, counts.get());
+  }
+
+  @Test
+  void thisProcessIsCounted() throws IOException {
+    long lines = Files.readAllLines(Path.of("/proc/self/maps"), StandardCharsets.ISO_8859_1).size();
+    int counted = MappingBudget.countMappings();
+    assertTrue(Math.abs(lines - counted) < 50, () -> "counted=" + counted + ", lines=" + lines);
+  }
+
+  @Test
   void committedMemoryIsBoundAndTheRestPrefersItsNode() throws IOException {
     Region region = source.reserve(0, 64 * page);
     source.commit(region, 0, 32 * page);
@@ -113,7 +165,7 @@ final class MappingsTest {
     return start < region.address() + region.bytes() && end > region.address();
   }
 
-  private static String numaMaps() throws IOException {
+  static String numaMaps() throws IOException {
     return Files.readString(Path.of("/proc/self/numa_maps"), StandardCharsets.ISO_8859_1);
   }
 

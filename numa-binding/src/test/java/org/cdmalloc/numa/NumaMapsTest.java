@@ -58,7 +58,8 @@ final class NumaMapsTest {
 
   private static LinuxRegion region(long bytes) {
     long address = 0x7f0000000000L;
-    return new LinuxRegion(0, bytes, true, address, List.of(ByteBuffer.allocateDirect(1)), true);
+    return new LinuxRegion(
+        null, 0, bytes, true, address, List.of(ByteBuffer.allocateDirect(1)), true);
   }
 
   private static Residency ask(LinuxRegion region, String... counts) {

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.cdmalloc.NativeCallException;
+import org.cdmalloc.numa.FaultyKernel.Call;
+import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.Machine;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestReporter;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The life of a region, each time with one system call that fails: every call, at every position,
+ * with every errno of a list. What fails says so with that errno or as a value; nothing is left
+ * behind, what was committed keeps its content, and the same request works when it is made again.
+ */
+final class KernelFaultTest {
+  private static final List<Integer> ERRNOS =
+      List.of(
+          Errno.EPERM,
+          Errno.ENOENT,
+          Errno.EIO,
+          11,
+          Errno.ENOMEM,
+          Errno.EACCES,
+          Errno.EFAULT,
+          16,
+          19,
+          Errno.EINVAL,
+          Errno.ENOSYS);
+
+  private static final long PAGE = ThisHost.KERNEL.pageBytes();
+
+  /** Four ranges, each on both sides of a chunk's edge: two chunks are committed for each. */
+  private static final int RANGES = 4;
+
+  private static final long RANGE_BYTES = 4 * PAGE;
+
+  private final MappingBudget budget = new MappingBudget(1000);
+  private final Map<Call, Integer> runs = new TreeMap<>();
+  private TestReporter reporter;
+
+  @BeforeEach
+  void report(TestReporter toReport) {
+    reporter = toReport;
+  }
+
+  /** A host, or what is left of it, and a region's life on it. */
+  private interface Life {
+    LinuxSource source(FaultyKernel kernel);
+  }
+
+  @Test
+  void everyCallMayFailOnThisHost() {
+    runAll(kernel -> source(kernel, ThisHost.capability(), Path.of("/proc")));
+    assertRuns(Call.MMAP, Call.MADVISE_DONTFORK, Call.MADVISE_POPULATE_WRITE, Call.MOVE_PAGES);
+  }
+
+  @Test
+  void everyCallMayFailWithoutPopulateWriteAndMovePages() {
+    Capability host = ThisHost.capability();
+    Capability old =
+        new Capability(true, false, Capability.ResidencyCall.GET_MEMPOLICY, host.findings());
+    runAll(kernel -> source(kernel, old, Path.of("/proc")));
+    assertRuns(Call.MBIND, Call.GET_MEMPOLICY);
+  }
+
+  @Test
+  void everyCallMayFailWhereBindingIsRefused() {
+    runAll(kernel -> source(kernel, ThisHost.unbound(), Path.of("/proc")));
+    assertRuns(Call.MMAP, Call.MUNMAP, Call.MADVISE_POPULATE_WRITE, Call.MADVISE_DONTNEED);
+  }
+
+  @Test
+  void everyCallMayFailWhereTheKernelCountsWhatIsWritable(@TempDir Path proc) throws IOException {
+    for (String file : new String[] {"meminfo", "zoneinfo"}) {
+      Files.copy(Path.of("/proc", file), proc.resolve(file));
+    }
+    Files.createDirectories(proc.resolve("sys/vm"));
+    Files.writeString(proc.resolve("sys/vm/overcommit_memory"), "2\n");
+    runAll(kernel -> source(kernel, ThisHost.capability(), proc));
+    assertRuns(Call.MPROTECT, Call.MBIND);
+  }
+
+  @Test
+  void everyCallMayFailWherePageCacheIsInTheWay(@TempDir Path sysfs) throws IOException {
+    int node = ThisHost.source().machine().withMemory().first();
+    Path meminfo = sysfs.resolve("devices/system/node/node" + node + "/meminfo");
+    Files.createDirectories(meminfo.getParent());
+    Files.writeString(
+        meminfo,
+        "Node 0 MemFree: 1 kB\nNode 0 Active(file): 999999 kB\nNode 0 Inactive(file): 1 kB\n");
+    runAll(
+        kernel ->
+            new LinuxSource(
+                kernel,
+                Machine.fromSysfs(Machine.SYSFS),
+                ThisHost.capability(),
+                budget,
+                Path.of("/proc"),
+                sysfs));
+    assertRuns(Call.MBIND);
+  }
+
+  private LinuxSource source(FaultyKernel kernel, Capability capability, Path proc) {
+    return new LinuxSource(kernel, Machine.fromSysfs(Machine.SYSFS), capability, budget, proc);
+  }
+
+  private void assertRuns(Call... calls) {
+    reporter.publishEntry("runs", runs + ", errors=" + ERRNOS.size());
+    for (Call call : calls) {
+      assertTrue(runs.getOrDefault(call, 0) >= ERRNOS.size(), () -> call + ", runs=" + runs);
+    }
+  }
+
+  private void runAll(Life life) {
+    Run whole = new Run(life, Call.MMAP, 0, 0);
+    whole.live();
+    for (Map.Entry<Call, Integer> calls : whole.kernel.calls().entrySet()) {
+      for (int nth = 1; nth <= calls.getValue(); nth++) {
+        for (int errno : ERRNOS) {
+          Run run = new Run(life, calls.getKey(), nth, errno);
+          run.live();
+          assertTrue(run.kernel.hasFailed(), run::toString);
+          runs.merge(calls.getKey(), 1, Integer::sum);
+        }
+      }
+    }
+  }
+
+  /** One life with one fault. */
+  private final class Run {
+    private final FaultyKernel kernel = new FaultyKernel();
+    private final LinuxSource source;
+    private final String fault;
+    private final int errno;
+    private final int[] content = new int[RANGES];
+    private LinuxRegion region;
+    private int failures;
+
+    Run(Life life, Call call, int nth, int errno) {
+      this.source = life.source(kernel);
+      this.errno = errno;
+      this.fault = call + " " + nth + " fails with " + Errno.name(errno);
+      kernel.failAt(call, nth, errno);
+    }
+
+    void live() {
+      long before = kernel.mappedBytes();
+      region =
+          (LinuxRegion)
+              twice(
+                  () -> source.reserve(source.machine().withMemory().first(), bytes()),
+                  () -> assertEquals(before, kernel.mappedBytes(), this::toString));
+      assertEquals(before + bytes(), kernel.mappedBytes(), this::toString);
+      commit(0, 2);
+      commit(2, 2);
+      purge(1, 1);
+      commit(0, 3);
+      residency();
+      purge(0, 4);
+      commit(3, 1);
+      twice(
+          () -> {
+            source.release(region);
+            return region;
+          },
+          () -> {});
+      assertAbsent(0, bytes());
+      assertTrue(failures <= 1, this::toString);
+    }
+
+    private long bytes() {
+      return (RANGES + 1) * CommitProtocol.CHUNK_BYTES;
+    }
+
+    private long offset(int range) {
+      return (range + 1) * CommitProtocol.CHUNK_BYTES - RANGE_BYTES / 2;
+    }
+
+    private void commit(int first, int count) {
+      for (int range = first; range < first + count; range++) {
+        int at = range;
+        twice(
+            () -> {
+              CommitResult result = source.commit(region, offset(at), RANGE_BYTES);
+              return result.isCommitted() ? result : null;
+            },
+            this::assertState);
+        if (content[range] == 0) {
+          content[range] = range + 1;
+          fill(range);
+        }
+        assertState();
+      }
+    }
+
+    private void purge(int first, int count) {
+      for (int range = first; range < first + count; range++) {
+        int at = range;
+        content[range] = 0;
+        twice(
+            () -> source.purge(region, offset(at), RANGE_BYTES),
+            () -> {
+              // Whether the range is still there is not said; the others are as they were.
+              content[at] = -1;
+              assertState();
+            });
+        content[range] = 0;
+        assertState();
+      }
+    }
+
+    private void residency() {
+      Residency residency =
+          twice(() -> source.residency(region, offset(0), RANGE_BYTES), this::assertState);
+      assertTrue(residency.node(0) != Residency.NOT_PRESENT, this::toString);
+    }
+
+    /** Makes a request that may fail once; then it must work, and what it left is looked at. */
+    private <T> T twice(Supplier<T> request, Runnable afterFailure) {
+      T result = null;
+      try {
+        result = request.get();
+      } catch (NativeCallException e) {
+        expect(e);
+      }
+      if (result != null) {
+        return result;
+      }
+      assertTrue(kernel.hasFailed(), this::toString);
+      failures++;
+      afterFailure.run();
+      result = request.get();
+      assertNotNull(result, this::toString);
+      return result;
+    }
+
+    private void expect(NativeCallException e) {
+      assertTrue(kernel.hasFailed(), () -> this + ": " + e);
+      assertEquals(errno, e.errno(), () -> this + ": " + e);
+    }
+
+    private void fill(int range) {
+      ByteBuffer view = source.view(region, offset(range), (int) RANGE_BYTES);
+      byte[] bytes = new byte[view.capacity()];
+      Arrays.fill(bytes, (byte) content[range]);
+      view.put(0, bytes);
+    }
+
+    /** What is committed has its content and lies on its node; nothing else is there. */
+    private void assertState() {
+      for (int range = 0; range < RANGES; range++) {
+        if (content[range] == 0) {
+          assertAbsent(offset(range), RANGE_BYTES);
+        } else if (content[range] > 0) {
+          ByteBuffer view = source.view(region, offset(range), (int) RANGE_BYTES);
+          byte[] bytes = new byte[view.capacity()];
+          Arrays.fill(bytes, (byte) content[range]);
+          assertEquals(-1, view.mismatch(ByteBuffer.wrap(bytes)), this::toString);
+          for (int status : statuses(offset(range), RANGE_BYTES)) {
+            assertEquals(region.node(), status, this::toString);
+          }
+        }
+      }
+    }
+
+    private void assertAbsent(long offset, long bytes) {
+      for (int status : statuses(offset, bytes)) {
+        // −EFAULT is the page of zeros, which a read of what was purged leaves.
+        assertTrue(status < 0, () -> this + ": status=" + status);
+      }
+    }
+
+    /** Asks the real kernel. */
+    private int[] statuses(long offset, long bytes) {
+      int[] statuses = new int[(int) (bytes / PAGE)];
+      int failed = ThisHost.KERNEL.queryPages(region.address() + offset, (int) PAGE, statuses);
+      assertEquals(0, failed, this::toString);
+      return statuses;
+    }
+
+    @Override
+    public String toString() {
+      return fault;
+    }
+  }
+}

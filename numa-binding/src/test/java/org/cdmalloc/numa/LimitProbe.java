@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Supplier;
+import org.cdmalloc.NativeCallException;
+import org.cdmalloc.NodeAllocator;
+import org.cdmalloc.NodeMemoryExhaustedException;
+import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Region;
+import org.cdmalloc.topology.Machine;
+
+/**
+ * What the allocator does when a limit of this process is reached. Runs by hand wherever the limit
+ * is set, as tests run it in child processes:
+ *
+ * <pre>
+ * java -cp … org.cdmalloc.numa.LimitProbe cgroup 100
+ * java -cp … org.cdmalloc.numa.LimitProbe cgroup 100 without-margin
+ * java -cp … org.cdmalloc.numa.LimitProbe address-space
+ * java -cp … org.cdmalloc.numa.LimitProbe locked
+ * java -cp … org.cdmalloc.numa.LimitProbe mappings 300
+ * java -cp … org.cdmalloc.numa.LimitProbe mappings 300 without-count
+ * java -cp … org.cdmalloc.numa.LimitProbe overcommit
+ * </pre>
+ *
+ * <p>Each prints figures line by line and {@code done} at the end; what is not as it should be is
+ * an exception, status 1.
+ */
+final class LimitProbe {
+  private static final long MIB = 1L << 20;
+  private static final Path PROC = Path.of("/proc");
+  private static final int COLLECTIONS = 200;
+
+  /** A main class of its own: the words are what it is for. */
+  private final PrintStream out =
+      new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
+
+  private final MemorySource host = ThisHost.source();
+  private final int node = host.machine().withMemory().first();
+  private final long page = host.osPageBytes();
+
+  private LimitProbe() {}
+
+  /** Runs one case. */
+  public static void main(String[] args) {
+    LimitProbe probe = new LimitProbe();
+    switch (args[0]) {
+      case "cgroup" -> probe.cgroup(Integer.parseInt(args[1]), args.length == 2);
+      case "address-space" -> probe.addressSpace();
+      case "locked" -> probe.locked();
+      case "mappings" -> probe.mappings(Integer.parseInt(args[1]), args.length == 2);
+      case "overcommit" -> probe.overcommit();
+      default -> throw new IllegalArgumentException("no such case: " + args[0]);
+    }
+    probe.say("done");
+  }
+
+  private void say(String line) {
+    out.println(line);
+  }
+
+  private static void require(boolean holds, Supplier<String> otherwise) {
+    if (!holds) {
+      throw new IllegalStateException(otherwise.get());
+    }
+  }
+
+  private NodeAllocator open(MemorySource source, long bytes) {
+    long capacity = Math.min(bytes, host.machine().node(node).bytes());
+    return NodeAllocator.builder().source(source).capacity(node, capacity).open();
+  }
+
+  /** What a request that was refused had got before, and what it said. */
+  private record Filled(long bytes, String message) {}
+
+  /** Allocates until there is no more, and frees all of it. */
+  private Filled fill(MemorySource source, long capacity) {
+    List<Long> blocks = new ArrayList<>();
+    try (NodeAllocator memory = open(source, capacity)) {
+      String message = null;
+      while (message == null) {
+        try {
+          blocks.add(memory.allocate(MIB));
+        } catch (NodeMemoryExhaustedException e) {
+          message = e.getMessage();
+        }
+      }
+      blocks.forEach(memory::free);
+      return new Filled(blocks.size() * MIB, message);
+    }
+  }
+
+  /** Fills the group again and again; attempts that found it filled by others do not count. */
+  private void cgroup(int attempts, boolean withMargin) {
+    MemorySource source = withMargin ? host : withoutMargin();
+    for (int attempt = 1; attempt <= attempts; ) {
+      Filled filled = fill(source, 1024 * MIB);
+      require(filled.message().contains("LIMIT_REACHED cgroup=/"), filled::message);
+      if (filled.bytes() > 0) {
+        say("attempt=" + attempt + ", bytes=" + filled.bytes() + ": " + filled.message());
+        attempt++;
+      }
+    }
+  }
+
+  /** This host's source, which commits as if no margin were needed. */
+  private MemorySource withoutMargin() {
+    Capability capability = ThisHost.capability();
+    ControlGroup group = ControlGroup.find(PROC, Path.of("/"));
+    Headroom headroom = new Headroom(PROC, Machine.SYSFS, group, (int) page, 0);
+    CommitProtocol protocol =
+        new CommitProtocol(
+            ThisHost.KERNEL, headroom, capability, MappingBudget.PROCESS, host.machine());
+    return (MemorySource)
+        Proxy.newProxyInstance(
+            LimitProbe.class.getClassLoader(),
+            new Class<?>[] {MemorySource.class},
+            (proxy, method, args) -> {
+              if (method.getName().equals("commit")) {
+                long start = (long) args[1];
+                return protocol.commit((LinuxRegion) args[0], start, start + (long) args[2]);
+              }
+              try {
+                return method.invoke(host, args);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            });
+  }
+
+  /** Asks for too much address space, then for an eighth less, until it fits. */
+  private void addressSpace() {
+    int refused = 0;
+    for (long bytes = host.machine().node(node).bytes(); bytes >= MIB; bytes = bytes / 8 * 7) {
+      long capacity = bytes / page * page;
+      try {
+        use(capacity);
+        say("opened: bytes=" + capacity + ", refused=" + refused);
+        return;
+      } catch (NativeCallException e) {
+        refused++;
+        require(e.errno() == Errno.ENOMEM, e::toString);
+        say("refused: " + e.getMessage());
+      }
+    }
+    throw new IllegalStateException("nothing fits");
+  }
+
+  /** Opens an allocator, uses a block of it, and starts threads as a program does after that. */
+  private void use(long capacity) {
+    try (NodeAllocator memory = open(host, capacity)) {
+      long left = AddressSpaceLimit.read(PROC.resolve("self")).spareBytes();
+      require(left > -MIB, () -> "the margin of address space is used: left=" + left);
+      ByteBuffer buffer = memory.allocateBuffer((int) MIB);
+      buffer.putLong(0, 42);
+      require(buffer.getLong(0) == 42 && buffer.getLong(8) == 0, () -> "content");
+      memory.free(buffer);
+      List<Thread> threads = new ArrayList<>();
+      for (int i = 0; i < 16; i++) {
+        Thread thread = new Thread(() -> memory.free(memory.allocate(4096)));
+        thread.start();
+        threads.add(thread);
+      }
+      threads.forEach(LimitProbe::join);
+    }
+  }
+
+  private static void join(Thread thread) {
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private void locked() {
+    use(64 * MIB);
+    KeyedText status = KeyedText.of(PROC.resolve("self/status"));
+    say("locked_bytes=" + status.bytes("VmLck:"));
+  }
+
+  /** Works in a process whose mappings another library has used up but for a few. */
+  private void mappings(int left, boolean counts) {
+    int most = (int) KeyedText.of(PROC.resolve("sys/vm/max_map_count")).single();
+    MappingBudget budget = counts ? MappingBudget.PROCESS : new MappingBudget(most);
+    LinuxSource source = ThisHost.source(ThisHost.capability(), budget);
+    long pages = 6000;
+    Region region = source.reserve(node, pages * page);
+    require(source.commit(region, 0, region.bytes()).isCommitted(), () -> "commit");
+    for (long at = 0; at < pages; at++) {
+      source.view(region, at * page, 8).putLong(0, at + 1);
+    }
+    MappingFiller filler = new MappingFiller(most - left);
+    say("vm.max_map_count=" + most + ", process_mappings=" + MappingBudget.countMappings());
+    int absent = 0;
+    for (long at = 0; at < pages; at += 3) {
+      source.purge(region, at * page, page);
+      absent += source.residency(region, at * page, page).isAllOn(node) ? 0 : 1;
+    }
+    say("purged=" + (pages / 3) + ", absent=" + absent + ", " + budget);
+    // Those that the kernel would not split come first, while no mapping is left.
+    for (int pass = 1; pass <= 2; pass++) {
+      say("pass=" + pass + ": " + recommit(source, region));
+    }
+    say("second allocator " + second(counts));
+    for (long at = 0; at < pages; at++) {
+      long content = source.view(region, at * page, 8).getLong(0);
+      long expected = at % 3 == 0 ? 0 : at + 1;
+      long index = at;
+      require(content == expected, () -> "page " + index + " holds " + content);
+    }
+    say("content intact");
+    source.release(region);
+    filler.close();
+    int[] status = new int[(int) pages];
+    require(ThisHost.KERNEL.queryPages(region.address(), (int) page, status) == 0, () -> "query");
+    say("released, present=" + Arrays.stream(status).filter(s -> s >= 0).count());
+    use(64 * MIB);
+    say("works again, process_mappings=" + MappingBudget.countMappings());
+  }
+
+  private String recommit(MemorySource source, Region region) {
+    int committed = 0;
+    CommitResult refused = CommitResult.COMMITTED;
+    for (long at = region.bytes() / page / 3 * 3 - 3; at >= 0; at -= 3) {
+      CommitResult result = source.commit(region, at * page, page);
+      committed += result.isCommitted() ? 1 : 0;
+      refused = result.isCommitted() ? refused : result;
+    }
+    return "recommitted=" + committed + ", refused: " + refused;
+  }
+
+  /** Opens an allocator in a process that is near the limit when its mappings are first counted. */
+  private String second(boolean counts) {
+    MappingBudget budget = counts ? MappingBudget.ofProcess() : new MappingBudget(1000);
+    MemorySource source = ThisHost.source(ThisHost.capability(), budget);
+    try (NodeAllocator memory = open(source, 8 * MIB)) {
+      memory.free(memory.allocate(MIB));
+      return "opened";
+    } catch (NativeCallException | NodeMemoryExhaustedException e) {
+      return "refused: " + e.getMessage();
+    }
+  }
+
+  /** Fills what the kernel promises with windows, where it counts what is writable. */
+  private void overcommit() {
+    long mode = KeyedText.of(PROC.resolve("sys/vm/overcommit_memory")).single();
+    say("vm.overcommit_memory=" + mode + ", " + promised());
+    if (mode != 2) {
+      say("the kernel counts what is used, not what is writable: sysctl vm.overcommit_memory=2");
+      return;
+    }
+    Filled filled = fill(host, Long.MAX_VALUE);
+    say("refused: bytes=" + filled.bytes() + ": " + filled.message());
+    require(filled.message().contains("mprotect=ENOMEM"), filled::message);
+    say("closed, " + promised());
+    long before = committed();
+    for (int i = 0; i < COLLECTIONS && committed() > before - filled.bytes() / 2; i++) {
+      System.gc();
+    }
+    say("unmapped, " + promised());
+    use(64 * MIB);
+    say("works again, " + promised());
+  }
+
+  private static long committed() {
+    return KeyedText.of(PROC.resolve("meminfo")).bytes("Committed_AS:");
+  }
+
+  private static String promised() {
+    KeyedText host = KeyedText.of(PROC.resolve("meminfo"));
+    return "commit_limit_bytes=" + host.bytes("CommitLimit:") + ", committed_bytes=" + committed();
+  }
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Limits that a shell sets or that another library uses up, in child processes and from files. */
+final class LimitTest {
+  private static final long MIB = 1L << 20;
+
+  @TempDir private Path self;
+
+  private static String run(String shell, String... arguments) throws Exception {
+    try (ProbeProcess child = ProbeProcess.start(shell, arguments)) {
+      assertEquals(0, child.await(), child::toString);
+      String text = child.toString();
+      assertTrue(text.endsWith("done\n"), text);
+      return text;
+    }
+  }
+
+  private static void assertHolds(String text, String part) {
+    assertTrue(text.contains(part), text);
+  }
+
+  @Test
+  void tooLittleAddressSpaceIsAnExceptionAndLessOfItWorks() throws Exception {
+    String text = run("ulimit -v 2500000", "address-space");
+    assertHolds(text, "refused: mmap failed: errno=ENOMEM (12), bytes=");
+    assertHolds(text, ", limit_bytes=2560000000, used_bytes=");
+    assertHolds(text, ", margin_bytes=268435456 (lower capacity(node, bytes), or raise ulimit -v)");
+    assertHolds(text, "opened: bytes=");
+    text = run("ulimit -d 1000000", "address-space");
+    assertHolds(text, "or raise ulimit -d)");
+    assertHolds(text, "opened: bytes=");
+  }
+
+  @Test
+  void noMemoryNeedsToBeLocked() throws Exception {
+    assertHolds(run("ulimit -l 0", "locked"), "locked_bytes=0\n");
+  }
+
+  @Test
+  void nearTheEndOfTheMappingsTheRestIsLeftToTheJvm() throws Exception {
+    String text = run("true", "mappings", "300");
+    assertHolds(text, "purged=2000, absent=2000, ");
+    assertHolds(text, "pass=2: recommitted=2000, ");
+    assertHolds(text, "second allocator refused: mmap failed: errno=ENOMEM (12), bytes=8388608, ");
+    assertHolds(text, "content intact\nreleased, present=0\nworks again, ");
+  }
+
+  private AddressSpaceLimit limit(String space, String data) throws IOException {
+    Files.writeString(
+        self.resolve("limits"),
+        "Limit                     Soft Limit           Hard Limit           Units     \n"
+            + "Max data size             "
+            + data
+            + "            unlimited            bytes     \n"
+            + "Max address space         "
+            + space
+            + "            unlimited            bytes     \n");
+    Files.writeString(
+        self.resolve("status"), "VmPeak:\t 4096 kB\nVmSize:\t 2048 kB\nVmData:\t 1024 kB\n");
+    return AddressSpaceLimit.read(self);
+  }
+
+  @Test
+  void theTighterLimitOfAddressSpaceCounts() throws IOException {
+    assertEquals(Long.MAX_VALUE, limit("unlimited", "unlimited").spareBytes());
+    assertEquals(42 * MIB, limit(Long.toString(300 * MIB), "unlimited").spareBytes());
+    assertEquals(42 * MIB, limit(Long.toString(300 * MIB), Long.toString(300 * MIB)).spareBytes());
+    AddressSpaceLimit data = limit(Long.toString(300 * MIB), Long.toString(298 * MIB));
+    assertEquals("ulimit -d", data.name());
+    assertEquals(41 * MIB, data.spareBytes());
+    Files.delete(self.resolve("limits"));
+    assertEquals(Long.MAX_VALUE, AddressSpaceLimit.read(self).spareBytes());
+  }
+}
