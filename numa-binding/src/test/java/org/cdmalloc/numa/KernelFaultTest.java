@@ -44,6 +44,7 @@ final class KernelFaultTest {
           Errno.EINVAL,
           Errno.ENOSYS);
 
+  private static final int MADV_NOHUGEPAGE = 15;
   private static final long PAGE = ThisHost.KERNEL.pageBytes();
 
   /** Four ranges, each on both sides of a chunk's edge: two chunks are committed for each. */
@@ -136,7 +137,8 @@ final class KernelFaultTest {
         for (int errno : ERRNOS) {
           Run run = new Run(life, calls.getKey(), nth, errno);
           run.live();
-          assertTrue(run.kernel.hasFailed(), run::toString);
+          // A mapping that happens to be aligned has nothing to trim at its start.
+          assertTrue(run.kernel.hasFailed() || calls.getKey() == Call.MUNMAP, run::toString);
           runs.merge(calls.getKey(), 1, Integer::sum);
         }
       }
@@ -168,6 +170,8 @@ final class KernelFaultTest {
                   () -> source.reserve(source.machine().withMemory().first(), bytes()),
                   () -> assertEquals(before, kernel.mappedBytes(), this::toString));
       assertEquals(before + bytes(), kernel.mappedBytes(), this::toString);
+      // A huge page would bring in more than is committed.
+      ThisHost.KERNEL.advise(region.address(), bytes(), MADV_NOHUGEPAGE);
       commit(0, 2);
       commit(2, 2);
       purge(1, 1);
@@ -274,7 +278,7 @@ final class KernelFaultTest {
           Arrays.fill(bytes, (byte) content[range]);
           assertEquals(-1, view.mismatch(ByteBuffer.wrap(bytes)), this::toString);
           for (int status : statuses(offset(range), RANGE_BYTES)) {
-            assertEquals(region.node(), status, this::toString);
+            assertTrue(region.isBound() ? status == region.node() : status >= 0, this::toString);
           }
         }
       }

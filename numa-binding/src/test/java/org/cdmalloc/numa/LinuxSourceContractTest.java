@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.OptionalLong;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceContract;
 import org.cdmalloc.spi.Region;
+import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The kernel of this host keeps the contract, with all its calls and without the newer ones. */
 final class LinuxSourceContractTest {
@@ -76,21 +83,43 @@ final class LinuxSourceContractTest {
     }
   }
 
-  /** As arm64 kernels may be configured; the kernel's own pages are a fourth of these. */
+  /** A multiple of the kernel's pages serves as well as its own. */
+  private abstract static class OfLargerPages extends Contract {
+    /** Without zoneinfo, whose figures would be taken for larger pages. */
+    @TempDir private Path proc;
+
+    final MemorySource open(int osPageBytes) {
+      Kernel kernel = new FaultyKernel(osPageBytes);
+      try {
+        Path meminfo = proc.resolve("meminfo");
+        Files.copy(Path.of("/proc/meminfo"), meminfo, StandardCopyOption.REPLACE_EXISTING);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      return new LinuxSource(
+          kernel,
+          Machine.fromSysfs(Machine.SYSFS),
+          ThisHost.capability(kernel),
+          MappingBudget.PROCESS,
+          proc);
+    }
+  }
+
+  /** As arm64 kernels may be configured. */
   @Nested
-  final class OsPagesOf16KiB extends Contract {
+  final class OsPagesOf16KiB extends OfLargerPages {
     @Override
     protected MemorySource open() {
-      return ThisHost.source(new FaultyKernel(16 << 10));
+      return open(16 << 10);
     }
   }
 
   /** As ppc64le kernels are, and arm64 ones may be. */
   @Nested
-  final class OsPagesOf64KiB extends Contract {
+  final class OsPagesOf64KiB extends OfLargerPages {
     @Override
     protected MemorySource open() {
-      return ThisHost.source(new FaultyKernel(64 << 10));
+      return open(64 << 10);
     }
   }
 }

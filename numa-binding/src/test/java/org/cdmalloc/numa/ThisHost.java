@@ -23,12 +23,6 @@ final class ThisHost {
     return new LinuxSource(KERNEL, machine, capability, budget, Path.of("/proc"));
   }
 
-  static LinuxSource source(Kernel kernel) {
-    Machine machine = Machine.fromSysfs(Machine.SYSFS);
-    return new LinuxSource(
-        kernel, machine, capability(kernel), MappingBudget.PROCESS, Path.of("/proc"));
-  }
-
   static Capability capability() {
     return capability(KERNEL);
   }
