@@ -10,8 +10,10 @@ import com.sun.jna.NativeLibrary;
  * of the same thread.
  *
  * <p>The memory policy calls have no wrapper in the C library and go through {@code syscall}. It is
- * variadic in C; on the 64-bit ABIs of {@link SystemCalls} integer arguments are passed alike
- * either way.
+ * variadic in C, and JNA calls it as a function of seven integers, which some ABIs pass otherwise
+ * (ppc64le owes a variadic function a save area). That is no trap with glibc, whose {@code syscall}
+ * is assembly on each architecture of {@link SystemCalls} and takes its arguments from where any
+ * caller puts seven integers.
  */
 final class LibC {
   static {
