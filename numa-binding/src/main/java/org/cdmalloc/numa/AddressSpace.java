@@ -8,7 +8,10 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.MemorySource;
 
 /**
@@ -18,6 +21,9 @@ import org.cdmalloc.spi.MemorySource;
 final class AddressSpace {
   private static final Cleaner CLEANER = Cleaner.create();
   private static final Path SELF = Path.of("/proc/self");
+
+  /** What could not be unmapped, to be tried again. */
+  private static final Queue<Unmap> LEFTOVERS = new ConcurrentLinkedQueue<>();
 
   private final Kernel kernel;
   private final MappingBudget budget;
@@ -47,9 +53,12 @@ final class AddressSpace {
 
   /** Reserves a region; no memory is used yet. */
   LinuxRegion reserve(int node, long bytes) {
-    long address = mapAligned(bytes);
+    unmapLeftovers();
+    AddressSpaceLimit limit = AddressSpaceLimit.read(SELF);
+    long address = mapAligned(bytes, limit);
     boolean reserved = false;
     try {
+      open(address, bytes, limit);
       kernel.adviseOrThrow(address, bytes, Kernel.MADV_DONTFORK);
       if (binds) {
         kernel.preferOrThrow(address, bytes, node);
@@ -71,29 +80,73 @@ final class AddressSpace {
     }
   }
 
-  private long mapAligned(long bytes) {
+  /** Maps a closed range, so that a process which locks what it maps brings none of it in. */
+  private long mapAligned(long bytes, AddressSpaceLimit limit) {
     long slack = CommitProtocol.CHUNK_BYTES;
-    AddressSpaceLimit limit = AddressSpaceLimit.read(SELF);
     if (limit.spareBytes() < bytes + slack) {
       throw Errno.failed("mmap", Errno.ENOMEM, "bytes=" + bytes + ", " + limit);
     }
-    long mapped = kernel.map(bytes + slack, opensWhole ? Kernel.PROT_READ_WRITE : Kernel.PROT_NONE);
-    if (mapped < 0) {
-      throw Errno.failed("mmap", (int) -mapped, "bytes=" + bytes + ", " + limit + ", " + budget);
+    long start = kernel.map(bytes + slack, Kernel.PROT_NONE);
+    if (start < 0) {
+      throw refused("mmap", (int) -start, bytes, limit);
     }
-    long address = (mapped + slack - 1) & -slack;
-    long before = address - mapped;
+    long end = start + bytes + slack;
+    long address = (start + slack - 1) & -slack;
     boolean trimmed = false;
     try {
-      if (before > 0) {
-        kernel.unmap(mapped, before);
+      if (start < address) {
+        kernel.unmap(start, address - start);
+        // From here on this part may be somebody else's.
+        start = address;
       }
-      kernel.unmap(address + bytes, slack - before);
+      kernel.unmap(address + bytes, end - address - bytes);
       trimmed = true;
       return address;
     } finally {
       if (!trimmed) {
-        kernel.unmap(mapped, bytes + slack);
+        kernel.unmap(start, end - start);
+      }
+    }
+  }
+
+  /**
+   * Makes a fresh range accessible as a whole where the kernel lets it. After mlockall(2) with
+   * MCL_FUTURE it is locked, and opening a locked range brings all of it in.
+   */
+  private void open(long address, long bytes, AddressSpaceLimit limit) {
+    int errno = kernel.unlock(address, bytes);
+    if (errno != 0) {
+      throw Errno.failed("munlock", errno, Kernel.range(address, bytes));
+    }
+    errno = opensWhole ? kernel.protect(address, bytes, Kernel.PROT_READ_WRITE) : 0;
+    if (errno != 0) {
+      throw refused("mprotect", errno, bytes, limit);
+    }
+  }
+
+  private NativeCallException refused(
+      String function, int errno, long bytes, AddressSpaceLimit limit) {
+    if (errno != Errno.EAGAIN) {
+      return Errno.failed(function, errno, "bytes=" + bytes + ", " + limit + ", " + budget);
+    }
+    return Errno.failed(
+        function,
+        errno,
+        "bytes="
+            + bytes
+            + ", locked_bytes="
+            + KeyedText.of(SELF.resolve("status")).bytes("VmLck:")
+            + ", limit_bytes="
+            + KeyedText.of(SELF.resolve("limits")).bytes("Max locked memory")
+            + " (this process locks what it maps, mlockall(2): raise ulimit -l, or give it"
+            + " CAP_IPC_LOCK)");
+  }
+
+  private static void unmapLeftovers() {
+    for (int left = LEFTOVERS.size(); left > 0; left--) {
+      Unmap unmap = LEFTOVERS.poll();
+      if (unmap != null) {
+        unmap.unmap();
       }
     }
   }
@@ -111,7 +164,11 @@ final class AddressSpace {
     return roots;
   }
 
-  /** Unmaps a region once all its roots are unreachable. Holds none of them. */
+  /**
+   * Unmaps a region once all its roots are unreachable. Holds none of them. What fails, because
+   * unmapping the middle of what has merged with a neighbour needs a mapping more, is kept and
+   * tried again at the next reservation: nobody hears an exception of a Cleaner.
+   */
   private static final class Unmap implements Runnable {
     private final Kernel kernel;
     private final long address;
@@ -132,8 +189,16 @@ final class AddressSpace {
     @Override
     public void run() {
       if (reachableRoots.decrementAndGet() == 0) {
+        unmap();
+      }
+    }
+
+    void unmap() {
+      try {
         kernel.unmap(address, bytes);
         budget.change(heldMappings, 0);
+      } catch (NativeCallException e) {
+        LEFTOVERS.add(this);
       }
     }
   }

@@ -51,7 +51,8 @@ final class CommitProtocol {
    * PREFERRED, or is counted as BIND because changing it back was beyond the mapping budget or the
    * kernel's own limit; (I3) the kernel has at most as many mappings of a region as are counted, but
    * for two more while a chunk that stayed BIND is committed again; (I4) what is not committed is not
-   * resident, but for what a stray access touched. A failure at any step ends in giveBack, which
+   * resident, but for what a stray access touched, and for what the kernel failed to take back: that is
+   * stale, and is offered again before it is populated. A failure at any step ends in giveBack, which
    * restores all four.
    */
 
@@ -97,15 +98,35 @@ final class CommitProtocol {
       }
     }
     List<Range> fresh = new ArrayList<>();
-    CommitResult result = null;
+    CommitResult result;
     try {
       result = commitChunks(region, gaps, fresh);
-      return result;
-    } finally {
-      if (result == null || !result.isCommitted()) {
-        fresh.forEach(range -> giveBack(region, range.start(), range.end()));
+    } catch (RuntimeException | Error e) {
+      giveBackAll(region, fresh).forEach(e::addSuppressed);
+      throw e;
+    }
+    if (!result.isCommitted()) {
+      List<RuntimeException> failures = giveBackAll(region, fresh);
+      if (!failures.isEmpty()) {
+        RuntimeException first = failures.remove(0);
+        failures.forEach(first::addSuppressed);
+        throw first;
       }
     }
+    return result;
+  }
+
+  /** Gives ranges back; one that fails keeps none of the others. Returns what failed. */
+  private List<RuntimeException> giveBackAll(LinuxRegion region, List<Range> ranges) {
+    List<RuntimeException> failures = new ArrayList<>();
+    for (Range range : ranges) {
+      try {
+        giveBack(region, range.start(), range.end());
+      } catch (RuntimeException e) {
+        failures.add(e);
+      }
+    }
+    return failures;
   }
 
   private CommitResult commitChunks(LinuxRegion region, List<Range> gaps, List<Range> fresh) {
@@ -132,6 +153,10 @@ final class CommitProtocol {
     CommitResult open = openWindows(region, start, end);
     if (!open.isCommitted()) {
       return open;
+    }
+    if (region.stale().coveredBytes(start, end) > 0) {
+      // Populating keeps what is there.
+      drop(region, start, end);
     }
     if (region.isBound() && !prepareBind(region, start, end)) {
       // What is counted as BIND may have lost it.
@@ -239,7 +264,12 @@ final class CommitProtocol {
     long last = Math.min(region.bytes(), ((end - 1) / WINDOW_BYTES + 1) * WINDOW_BYTES);
     for (Range closed : region.opened().gaps(first, last)) {
       long address = region.address() + closed.start();
-      int errno = kernel.protect(address, closed.bytes(), Kernel.PROT_READ_WRITE);
+      // What was locked since it was reserved would be brought in as a whole.
+      int errno = kernel.unlock(address, closed.bytes());
+      if (errno != 0) {
+        throw Errno.failed("munlock", errno, Kernel.range(address, closed.bytes()));
+      }
+      errno = kernel.protect(address, closed.bytes(), Kernel.PROT_READ_WRITE);
       if (errno == Errno.ENOMEM) {
         return new CommitResult(Outcome.LIMIT_REACHED, notPromised(closed.bytes()));
       }
@@ -265,8 +295,32 @@ final class CommitProtocol {
         unbind(region, start, end);
       }
     } finally {
-      kernel.adviseOrThrow(region.address() + start, end - start, Kernel.MADV_DONTNEED);
+      drop(region, start, end);
     }
+  }
+
+  /**
+   * Takes the pages of a range away. A process that locks all its memory (mlockall with
+   * MCL_CURRENT) has locked the region too: its pages go by another advice, or before Linux 5.18
+   * after unlocking all of it, because a part would be a mapping of its own.
+   */
+  private void drop(LinuxRegion region, long start, long end) {
+    region.stale().add(start, end);
+    long address = region.address() + start;
+    int errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED);
+    if (errno == Errno.EINVAL) {
+      errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED_LOCKED);
+      if (errno == Errno.EINVAL && kernel.unlock(region.address(), region.bytes()) == 0) {
+        errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED);
+      }
+    }
+    if (errno != 0) {
+      throw Errno.failed(
+          "madvise",
+          errno,
+          Kernel.range(address, end - start) + ", advice=" + Kernel.MADV_DONTNEED);
+    }
+    region.stale().remove(start, end);
   }
 
   /** Gives all memory of a region back, and its policy. */
@@ -276,7 +330,7 @@ final class CommitProtocol {
         prefer(region, 0, region.bytes());
       }
     } finally {
-      kernel.adviseOrThrow(region.address(), region.bytes(), Kernel.MADV_DONTNEED);
+      drop(region, 0, region.bytes());
     }
     // Last, so that a release that failed can be made again.
     region.release();

@@ -10,6 +10,7 @@ final class Errno {
   static final int EPERM = 1;
   static final int ENOENT = 2;
   static final int EIO = 5;
+  static final int EAGAIN = 11;
   static final int ENOMEM = 12;
   static final int EACCES = 13;
   static final int EFAULT = 14;
@@ -24,7 +25,7 @@ final class Errno {
           Map.entry(EIO, "EIO"),
           Map.entry(7, "E2BIG"),
           Map.entry(9, "EBADF"),
-          Map.entry(11, "EAGAIN"),
+          Map.entry(EAGAIN, "EAGAIN"),
           Map.entry(ENOMEM, "ENOMEM"),
           Map.entry(EACCES, "EACCES"),
           Map.entry(EFAULT, "EFAULT"),

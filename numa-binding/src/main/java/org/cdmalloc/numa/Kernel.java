@@ -31,6 +31,9 @@ class Kernel {
   static final int MADV_DONTFORK = 10;
   static final int MADV_POPULATE_WRITE = 23;
 
+  /** As MADV_DONTNEED, which a locked range refuses; since Linux 5.18. */
+  static final int MADV_DONTNEED_LOCKED = 24;
+
   private static final int MPOL_F_NODE = 1;
   private static final int MPOL_F_ADDR = 2;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
@@ -66,6 +69,19 @@ class Kernel {
   /** Changes protection; returns 0 or errno. */
   int protect(long address, long bytes, int protection) {
     return LibC.mprotect(address, bytes, protection) == 0 ? 0 : Errno.last();
+  }
+
+  /** Lets the kernel bring pages in when they are touched, and give them back; 0 or errno. */
+  int unlock(long address, long bytes) {
+    return LibC.munlock(address, bytes) == 0 ? 0 : Errno.last();
+  }
+
+  /** Tells whether the page that begins at an address is mapped; brings none in. */
+  boolean isMapped(long address) {
+    try (Memory present = new Memory(1)) {
+      // Of a page that is not mapped mincore(2) says ENOMEM.
+      return LibC.mincore(address, pageBytes(), Pointer.nativeValue(present)) == 0;
+    }
   }
 
   /** Gives advice; returns 0 or errno. */

@@ -16,6 +16,9 @@ final class LinuxRegion extends Region {
   /** What has the policy BIND; holds what is committed, and what was purged beyond the budget. */
   private final RangeSet policyBind = new RangeSet();
 
+  /** What may hold old content though it is not committed: giving it back failed. */
+  private final RangeSet stale = new RangeSet();
+
   /** What is readable and writable: all, or some windows. */
   private final RangeSet opened = new RangeSet();
 
@@ -59,6 +62,10 @@ final class LinuxRegion extends Region {
     return policyBind;
   }
 
+  RangeSet stale() {
+    return stale;
+  }
+
   RangeSet opened() {
     return opened;
   }
@@ -97,5 +104,6 @@ final class LinuxRegion extends Region {
     released = true;
     committed.clear();
     policyBind.clear();
+    stale.clear();
   }
 }

@@ -283,11 +283,7 @@ final class CommitProtocolTest {
   @Test
   void aRegionIsOpenedInWindowsWhereTheKernelCountsWhatIsWritable(@TempDir Path proc)
       throws IOException {
-    for (String file : new String[] {"meminfo", "zoneinfo"}) {
-      Files.copy(Path.of("/proc", file), proc.resolve(file));
-    }
-    Files.createDirectories(proc.resolve("sys/vm"));
-    Files.writeString(proc.resolve("sys/vm/overcommit_memory"), "2\n");
+    ThisHost.procThatCountsWhatIsWritable(proc);
     LinuxSource windowed = source(proc);
     long window = CommitProtocol.WINDOW_BYTES;
     LinuxRegion region = (LinuxRegion) windowed.reserve(0, 4 * window);

@@ -15,10 +15,12 @@ final class FaultyKernel extends Kernel {
   enum Call {
     MMAP,
     MUNMAP,
+    MUNLOCK,
     MPROTECT,
     MADVISE_DONTFORK,
     MADVISE_POPULATE_WRITE,
     MADVISE_DONTNEED,
+    MADVISE_DONTNEED_LOCKED,
     MBIND,
     HOME_NODE,
     MOVE_PAGES,
@@ -109,6 +111,12 @@ final class FaultyKernel extends Kernel {
   }
 
   @Override
+  int unlock(long address, long bytes) {
+    int fault = faultOf(Call.MUNLOCK);
+    return fault != 0 ? fault : super.unlock(address, bytes);
+  }
+
+  @Override
   int protect(long address, long bytes, int protection) {
     int fault = faultOf(Call.MPROTECT);
     return fault != 0 ? fault : super.protect(address, bytes, protection);
@@ -121,6 +129,7 @@ final class FaultyKernel extends Kernel {
             switch (advice) {
               case MADV_DONTFORK -> Call.MADVISE_DONTFORK;
               case MADV_DONTNEED -> Call.MADVISE_DONTNEED;
+              case MADV_DONTNEED_LOCKED -> Call.MADVISE_DONTNEED_LOCKED;
               case MADV_POPULATE_WRITE -> Call.MADVISE_POPULATE_WRITE;
               default -> throw new AssertionError("advice=" + advice);
             });

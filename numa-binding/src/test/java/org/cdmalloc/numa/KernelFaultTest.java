@@ -89,11 +89,7 @@ final class KernelFaultTest {
 
   @Test
   void everyCallMayFailWhereTheKernelCountsWhatIsWritable(@TempDir Path proc) throws IOException {
-    for (String file : new String[] {"meminfo", "zoneinfo"}) {
-      Files.copy(Path.of("/proc", file), proc.resolve(file));
-    }
-    Files.createDirectories(proc.resolve("sys/vm"));
-    Files.writeString(proc.resolve("sys/vm/overcommit_memory"), "2\n");
+    ThisHost.procThatCountsWhatIsWritable(proc);
     runAll(kernel -> source(kernel, ThisHost.capability(), proc));
     assertRuns(Call.MPROTECT, Call.MBIND);
   }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import com.sun.jna.NativeLibrary;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,6 +33,8 @@ import org.cdmalloc.topology.Machine;
  * java -cp … org.cdmalloc.numa.LimitProbe cgroup 100 without-margin
  * java -cp … org.cdmalloc.numa.LimitProbe address-space
  * java -cp … org.cdmalloc.numa.LimitProbe locked
+ * java -cp … org.cdmalloc.numa.LimitProbe locks-what-it-maps 1024
+ * java -cp … org.cdmalloc.numa.LimitProbe locks-what-it-has
  * java -cp … org.cdmalloc.numa.LimitProbe mappings 300
  * java -cp … org.cdmalloc.numa.LimitProbe mappings 300 without-count
  * java -cp … org.cdmalloc.numa.LimitProbe overcommit
@@ -43,6 +48,14 @@ final class LimitProbe {
   private static final Path PROC = Path.of("/proc");
   private static final int COLLECTIONS = 200;
 
+  /** Of mlockall(2): all that is mapped, or will be. */
+  private static final int MCL_CURRENT = 1;
+
+  private static final int MCL_FUTURE = 2;
+
+  /** What a JVM of 16 MiB of heap may grow by meanwhile. */
+  private static final long SLACK_BYTES = 48 * MIB;
+
   /** A main class of its own: the words are what it is for. */
   private final PrintStream out =
       new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
@@ -54,12 +67,14 @@ final class LimitProbe {
   private LimitProbe() {}
 
   /** Runs one case. */
-  public static void main(String[] args) {
+  public static void main(String[] args) throws IOException {
     LimitProbe probe = new LimitProbe();
     switch (args[0]) {
       case "cgroup" -> probe.cgroup(Integer.parseInt(args[1]), args.length == 2);
       case "address-space" -> probe.addressSpace();
       case "locked" -> probe.locked();
+      case "locks-what-it-maps" -> probe.locksWhatItMaps(Integer.parseInt(args[1]) * MIB);
+      case "locks-what-it-has" -> probe.locksWhatItHas();
       case "mappings" -> probe.mappings(Integer.parseInt(args[1]), args.length == 2);
       case "overcommit" -> probe.overcommit();
       default -> throw new IllegalArgumentException("no such case: " + args[0]);
@@ -187,8 +202,77 @@ final class LimitProbe {
 
   private void locked() {
     use(64 * MIB);
-    KeyedText status = KeyedText.of(PROC.resolve("self/status"));
-    say("locked_bytes=" + status.bytes("VmLck:"));
+    say("locked_bytes=" + lockedBytes());
+  }
+
+  /** mlockall(2), as a program calls it that shall not be swapped out. */
+  private static void lockAll(int flags) {
+    int result =
+        NativeLibrary.getInstance("c").getFunction("mlockall").invokeInt(new Object[] {flags});
+    require(result == 0, () -> "mlockall: " + Errno.name(Errno.last()));
+  }
+
+  private static long resident() {
+    return KeyedText.of(PROC.resolve("self/status")).bytes("VmRSS:");
+  }
+
+  private static long lockedBytes() {
+    return KeyedText.of(PROC.resolve("self/status")).bytes("VmLck:");
+  }
+
+  /** Opens an allocator that may be larger than what there is, and fills it. */
+  private void locksWhatItMaps(long capacity) throws IOException {
+    lockAll(MCL_FUTURE);
+    long before = resident();
+    try (NodeAllocator memory = open(host, capacity)) {
+      long grown = resident() - before;
+      require(grown < SLACK_BYTES, () -> "brought in by open(): bytes=" + grown);
+      memory.free(memory.allocate(MIB));
+    } catch (NativeCallException e) {
+      say("refused: " + e.getMessage());
+      return;
+    }
+    Filled filled = fill(host, capacity);
+    say("filled: bytes=" + filled.bytes() + ": " + filled.message());
+    long left = resident() - before;
+    require(left < SLACK_BYTES, () -> "not given back: bytes=" + left);
+    Region region = host.reserve(node, 1024 * page);
+    for (long at = 0; at < region.bytes(); at += page) {
+      require(host.commit(region, at, page).isCommitted(), () -> "commit");
+    }
+    say("region: mappings=" + MappingsTest.mappings(region));
+    host.release(region);
+  }
+
+  /** Locks regions behind the allocator's back: the kernel brings in all that is accessible. */
+  private void locksWhatItHas() throws IOException {
+    Path proc = ThisHost.procThatCountsWhatIsWritable(Files.createTempDirectory("proc"));
+    MemorySource strict = ThisHost.source(proc);
+    Region windowed = strict.reserve(node, 64 * MIB);
+    Region region = host.reserve(node, 64 * MIB);
+    require(host.commit(region, 0, 32 * MIB).isCommitted(), () -> "commit");
+    host.view(region, 0, 8).putLong(0, 42);
+    host.view(region, 16 * MIB, 8).putLong(0, 43);
+    lockAll(MCL_CURRENT);
+    require(lockedBytes() >= 64 * MIB, () -> "locked_bytes=" + lockedBytes());
+    host.purge(region, 0, 16 * MIB);
+    say("purged: present=" + present(region, 0, 16 * MIB));
+    require(host.commit(region, 0, 64 * MIB).isCommitted(), () -> "commit");
+    require(host.view(region, 0, 8).getLong(0) == 0, () -> "content");
+    require(host.view(region, 16 * MIB, 8).getLong(0) == 43, () -> "content");
+    say("region: mappings=" + MappingsTest.mappings(region));
+    host.release(region);
+    say("released: present=" + present(region, 0, 64 * MIB));
+    require(strict.commit(windowed, 0, 2 * MIB).isCommitted(), () -> "commit");
+    say("window: present=" + present(windowed, 0, 64 * MIB));
+    strict.release(windowed);
+  }
+
+  private long present(Region region, long offset, long bytes) {
+    int[] status = new int[(int) (bytes / page)];
+    int errno = ThisHost.KERNEL.queryPages(region.address() + offset, (int) page, status);
+    require(errno == 0, () -> Errno.name(errno));
+    return Arrays.stream(status).filter(s -> s >= 0).count();
   }
 
   /** Works in a process whose mappings another library has used up but for a few. */
@@ -224,9 +308,7 @@ final class LimitProbe {
     say("content intact");
     source.release(region);
     filler.close();
-    int[] status = new int[(int) pages];
-    require(ThisHost.KERNEL.queryPages(region.address(), (int) page, status) == 0, () -> "query");
-    say("released, present=" + Arrays.stream(status).filter(s -> s >= 0).count());
+    say("released, present=" + present(region, 0, region.bytes()));
     use(64 * MIB);
     say("works again, process_mappings=" + MappingBudget.countMappings());
   }

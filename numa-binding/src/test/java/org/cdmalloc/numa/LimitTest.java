@@ -47,6 +47,32 @@ final class LimitTest {
   }
 
   @Test
+  void aProcessThatLocksWhatItMapsGetsNoMemoryItDidNotAskFor() throws Exception {
+    ThisHost.assumeMayLock();
+    String text = run("true", "locks-what-it-maps", "256");
+    assertHolds(text, "filled: bytes=26");
+    assertHolds(text, "region: mappings=1\n");
+  }
+
+  @Test
+  void noMoreToLockIsAnExceptionThatNamesTheLimit() throws Exception {
+    ThisHost.assumeMayLock();
+    String text =
+        run("set -- setpriv --bounding-set=-ipc_lock \"$@\"", "locks-what-it-maps", "16384");
+    assertHolds(text, "refused: mmap failed: errno=EAGAIN (11), bytes=");
+    assertHolds(text, " (this process locks what it maps, mlockall(2): ");
+  }
+
+  @Test
+  void whatWasLockedBehindTheAllocatorsBackIsGivenBackAllTheSame() throws Exception {
+    ThisHost.assumeMayLock();
+    String text = run("true", "locks-what-it-has");
+    assertHolds(
+        text, "purged: present=0\nregion: mappings=1\nreleased: present=0\nwindow: present=");
+    assertHolds(text, "window: present=" + (2 * MIB) / ThisHost.KERNEL.pageBytes() + "\n");
+  }
+
+  @Test
   void nearTheEndOfTheMappingsTheRestIsLeftToTheJvm() throws Exception {
     String text = run("true", "mappings", "300");
     assertHolds(text, "purged=2000, absent=2000, ");

@@ -3,7 +3,6 @@ package org.cdmalloc.numa;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.util.ArrayList;
@@ -30,7 +29,7 @@ final class MemoryGroupTest {
 
   private static MemoryGroup group() throws IOException {
     Optional<MemoryGroup> made = MemoryGroup.make();
-    assumeTrue(made.isPresent(), "this process may not make memory control groups");
+    ThisHost.assumeRight(made.isPresent(), "this process may not make memory control groups");
     MemoryGroup group = made.get();
     group.limit(Headroom.MARGIN_BYTES + PROCESSES * BYTES_PER_PROCESS);
     return group;
@@ -75,6 +74,18 @@ final class MemoryGroupTest {
       } finally {
         close(children);
       }
+    }
+  }
+
+  /** Its address space is four times what it may use. */
+  @Test
+  void aProcessThatLocksWhatItMapsIsRefusedAndNotKilled() throws Exception {
+    ThisHost.assumeMayLock();
+    try (MemoryGroup group = group();
+        ProbeProcess child = ProbeProcess.start(group.entering(), "locks-what-it-maps", "1024")) {
+      assertEquals(0, child.await(), child::toString);
+      assertTrue(child.toString().contains("LIMIT_REACHED cgroup="), child::toString);
+      assertEquals(0, group.kills());
     }
   }
 

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Optional;
 import org.cdmalloc.spi.MemorySource;
@@ -12,6 +18,8 @@ final class ThisHost {
   static final Kernel KERNEL =
       new Kernel(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
 
+  private static final int CAP_IPC_LOCK = 14;
+
   private ThisHost() {}
 
   static MemorySource source() {
@@ -21,6 +29,38 @@ final class ThisHost {
   static LinuxSource source(Capability capability, MappingBudget budget) {
     Machine machine = Machine.fromSysfs(Machine.SYSFS);
     return new LinuxSource(KERNEL, machine, capability, budget, Path.of("/proc"));
+  }
+
+  /**
+   * Skips a test whose process lacks a right. Where {@code CI=true} says that a machine was set up
+   * to run all of them, that is a failure.
+   */
+  static void assumeRight(boolean has, String otherwise) {
+    assertTrue(has || !"true".equals(System.getenv("CI")), otherwise);
+    assumeTrue(has, otherwise);
+  }
+
+  /** Skips a test of memory that is locked where this process may lock none. */
+  static void assumeMayLock() {
+    String capabilities = KeyedText.of(Path.of("/proc/self/status")).word("CapEff:");
+    boolean may = (Long.parseUnsignedLong(capabilities, 16) >>> CAP_IPC_LOCK & 1) != 0;
+    assumeRight(may, "this process may not lock memory: CapEff=" + capabilities);
+  }
+
+  /** This host with another procfs. */
+  static LinuxSource source(Path proc) {
+    Machine machine = Machine.fromSysfs(Machine.SYSFS);
+    return new LinuxSource(KERNEL, machine, capability(), MappingBudget.PROCESS, proc);
+  }
+
+  /** Writes a procfs where the kernel counts what is writable, not what is used. */
+  static Path procThatCountsWhatIsWritable(Path proc) throws IOException {
+    for (String file : new String[] {"meminfo", "zoneinfo"}) {
+      Files.copy(Path.of("/proc", file), proc.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+    }
+    Files.createDirectories(proc.resolve("sys/vm"));
+    Files.writeString(proc.resolve("sys/vm/overcommit_memory"), "2\n");
+    return proc;
   }
 
   static Capability capability() {
