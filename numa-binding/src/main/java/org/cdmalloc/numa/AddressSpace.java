@@ -80,9 +80,14 @@ final class AddressSpace {
     }
   }
 
-  /** Maps a closed range, so that a process which locks what it maps brings none of it in. */
+  /**
+   * Maps a closed range, so that a process which locks what it maps brings none of it in. At least
+   * a page is trimmed on either side: regions that touched would merge into one mapping, whose
+   * counts could not be told apart and whose parts could not be unmapped without a mapping more.
+   */
   private long mapAligned(long bytes, AddressSpaceLimit limit) {
-    long slack = CommitProtocol.CHUNK_BYTES;
+    long alignment = CommitProtocol.CHUNK_BYTES;
+    long slack = alignment + kernel.pageBytes();
     if (limit.spareBytes() < bytes + slack) {
       throw Errno.failed("mmap", Errno.ENOMEM, "bytes=" + bytes + ", " + limit);
     }
@@ -91,14 +96,12 @@ final class AddressSpace {
       throw refused("mmap", (int) -start, bytes, limit);
     }
     long end = start + bytes + slack;
-    long address = (start + slack - 1) & -slack;
+    long address = (start + slack - 1) & -alignment;
     boolean trimmed = false;
     try {
-      if (start < address) {
-        kernel.unmap(start, address - start);
-        // From here on this part may be somebody else's.
-        start = address;
-      }
+      kernel.unmap(start, address - start);
+      // From here on this part may be somebody else's.
+      start = address;
       kernel.unmap(address + bytes, end - address - bytes);
       trimmed = true;
       return address;
@@ -165,8 +168,7 @@ final class AddressSpace {
   }
 
   /**
-   * Unmaps a region once all its roots are unreachable. Holds none of them. What fails, because
-   * unmapping the middle of what has merged with a neighbour needs a mapping more, is kept and
+   * Unmaps a region once all its roots are unreachable. Holds none of them. What fails is kept and
    * tried again at the next reservation: nobody hears an exception of a Cleaner.
    */
   private static final class Unmap implements Runnable {

@@ -11,7 +11,8 @@ import org.cdmalloc.topology.Machine;
  * version numbers: container profiles refuse calls that the kernel has.
  *
  * @param binds whether mbind(2) works
- * @param populates whether madvise(2) knows MADV_POPULATE_WRITE (Linux 5.14)
+ * @param populates whether madvise(2) knows MADV_POPULATE_WRITE (Linux 5.14) and no filter refuses
+ *     it
  * @param residency which call tells where pages lie
  * @param findings one sentence for whatever is refused
  */
@@ -53,7 +54,9 @@ record Capability(
       if (errno != 0) {
         findings.add(refusal.ofBinding(errno));
       }
-      boolean populates = kernel.advise(page, pageBytes, Kernel.MADV_POPULATE_WRITE) == 0;
+      int populate = kernel.advise(page, pageBytes, Kernel.MADV_POPULATE_WRITE);
+      // Other errors are of this moment: no memory, for one.
+      boolean populates = populate != Errno.EINVAL && !Refusal.isPolicy(populate);
       ResidencyCall residency = residency(kernel, page, pageBytes, refusal, findings);
       findings.addAll(knownFindings);
       return new Capability(errno == 0, populates, residency, List.copyOf(findings));

@@ -23,6 +23,9 @@ final class CommitProtocol {
   /** How much a region is opened at a time where the kernel will not promise all of it. */
   static final long WINDOW_BYTES = MemorySource.ROOT_BYTES;
 
+  /** Stands for an error: unbound pages lie where none may that did not ask for it. */
+  private static final int ON_DEVICE = -1;
+
   private static final Path MEMINFO = Path.of("/proc/meminfo");
 
   /*
@@ -186,19 +189,19 @@ final class CommitProtocol {
         && !confine(region, address, bytes)) {
       return noMapping();
     }
-    int errno = populate(address, bytes);
+    int errno = region.isBound() ? populate(address, bytes) : populateUnbound(region, start, end);
     region.touch();
+    if (errno == ON_DEVICE) {
+      return new CommitResult(
+          Outcome.LOST_RACE,
+          "unbound memory fell on a device node: devices=" + devices + ", wanted_bytes=" + bytes);
+    }
     if (errno == Errno.ENOMEM) {
       return new CommitResult(
           Outcome.NODE_FULL, "node=" + region.node() + ", populate=ENOMEM, wanted_bytes=" + bytes);
     }
     if (errno != 0) {
       throw Errno.failed("madvise(MADV_POPULATE_WRITE)", errno, Kernel.range(address, bytes));
-    }
-    if (!region.isBound() && residency.isAnyOn(devices, address, bytes)) {
-      return new CommitResult(
-          Outcome.LOST_RACE,
-          "unbound memory fell on a device node: devices=" + devices + ", wanted_bytes=" + bytes);
     }
     errno = region.isBound() ? bindWherePopulated(region.node(), address, bytes) : 0;
     if (errno == Errno.EIO) {
@@ -233,6 +236,36 @@ final class CommitProtocol {
           "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + nodes);
     }
     return errno == 0;
+  }
+
+  /**
+   * Brings in the pages of a range that is not bound; returns 0, errno, or ON_DEVICE if some are
+   * known to have fallen on a device node.
+   */
+  private int populateUnbound(LinuxRegion region, long start, long end) {
+    long address = region.address() + start;
+    long bytes = end - start;
+    if (devices.isEmpty() || !residency.countsOnly()) {
+      int errno = populate(address, bytes);
+      return errno == 0 && !devices.isEmpty() && residency.isAnyOn(devices, address, bytes)
+          ? ON_DEVICE
+          : errno;
+    }
+    // What a stray access brought in may lie anywhere.
+    drop(region, start, end);
+    long placed = headroom.placedPages(devices);
+    if (placed >= 0) {
+      int errno = populate(address, bytes);
+      if (errno != 0 || headroom.placedPages(devices) == placed) {
+        return errno;
+      }
+      drop(region, start, end);
+    }
+    // Somebody got pages on a device. The region may have some for long: the kernel demotes and
+    // balances. What counts is whether there are more of them with the range than without it.
+    long without = residency.countOn(devices, address, bytes);
+    int errno = populate(address, bytes);
+    return errno == 0 && residency.countOn(devices, address, bytes) > without ? ON_DEVICE : errno;
   }
 
   /** Brings in the pages of a range of which none is there; returns 0 or errno. */

@@ -14,11 +14,15 @@ import java.util.List;
  * has nothing to reclaim sleep at every step, and daemons that watch memory pressure kill.
  *
  * <p>Clean file cache that nobody maps does not count as used: the kernel drops it when the limit
- * is reached.
+ * is reached. What memory.stat says of it lags behind by up to {@link #LAG_PAGES} for each CPU,
+ * where usage itself is exact, so that much of the cache counts as used.
  */
 final class ControlGroup {
   /** Stands for no limit. */
   static final long UNLIMITED = Long.MAX_VALUE;
+
+  /** What a CPU may have changed before memory.stat shows it: MEMCG_CHARGE_BATCH. */
+  static final long LAG_PAGES = 64;
 
   /** The names of the keys of memory.stat in one version. */
   private enum Version {
@@ -86,9 +90,16 @@ final class ControlGroup {
   private static final Room NO_LIMIT = new Room("none", UNLIMITED, 0);
 
   private final List<Level> levels;
+  private final long lagBytes;
 
-  private ControlGroup(List<Level> levels) {
+  private ControlGroup(List<Level> levels, long lagBytes) {
     this.levels = levels;
+    this.lagBytes = lagBytes;
+  }
+
+  /** Finds the groups of this process, whose figures are taken to be exact. */
+  static ControlGroup find(Path proc, Path root) {
+    return find(proc, root, 0);
   }
 
   /**
@@ -96,8 +107,9 @@ final class ControlGroup {
    *
    * @param proc where procfs is mounted
    * @param root where absolute paths begin
+   * @param lagBytes how far memory.stat may lag behind
    */
-  static ControlGroup find(Path proc, Path root) {
+  static ControlGroup find(Path proc, Path root, long lagBytes) {
     List<Level> levels = new ArrayList<>();
     for (String line : KeyedText.lines(proc.resolve("self/cgroup"))) {
       String[] parts = line.split(":", 3);
@@ -110,7 +122,7 @@ final class ControlGroup {
         addLevels(levels, proc, root, Version.V1, parts[2]);
       }
     }
-    return new ControlGroup(levels);
+    return new ControlGroup(levels, lagBytes);
   }
 
   /** Returns the smallest limit of any level, in bytes, or {@link #UNLIMITED}. */
@@ -140,7 +152,7 @@ final class ControlGroup {
     return limit < 0 ? UNLIMITED : limit;
   }
 
-  private static long usedBytes(Level level) {
+  private long usedBytes(Level level) {
     Version version = level.limit.version;
     long usage = KeyedText.of(level.directory.resolve(level.limit.usage)).single();
     KeyedText stat = KeyedText.of(level.directory.resolve("memory.stat"));
@@ -149,7 +161,7 @@ final class ControlGroup {
         atLeast0(stat.bytes(version.dirty))
             + atLeast0(stat.bytes(version.writeback))
             + atLeast0(stat.bytes(version.mapped));
-    return atLeast0(usage) - Math.max(0, cache - busy);
+    return atLeast0(usage) - Math.max(0, cache - busy - lagBytes);
   }
 
   private static long atLeast0(long bytes) {

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * Whether memory can be asked for without the kernel having to kill or to place it elsewhere: a
@@ -21,9 +22,9 @@ import org.cdmalloc.spi.CommitResult.Outcome;
  * <p>A reading serves for a millisecond and while what was asked for since is small against what it
  * showed; near the edge every request reads anew. What others take in between is the race that
  * remains: each committer, one per node and process, at most a chunk, so that the margin holds
- * {@code MARGIN_BYTES / CHUNK_BYTES} = 32 of them at once, less what the JVMs and other programs in
- * the group grow by in that moment. Page tables and other kernel memory of a group need no rule of
- * their own: they are in its usage when it is read again.
+ * {@code MARGIN_BYTES / CHUNK_BYTES} = 32 of them at once by this count, less what the JVMs and
+ * other programs in the group grow by in that moment. Page tables and other kernel memory of a
+ * group need no rule of their own: they are in its usage when it is read again.
  */
 final class Headroom {
   /** What is left free below a control group's limit, on the host, and of a node's cache. */
@@ -209,6 +210,31 @@ final class Headroom {
 
   private static long atLeast0(KeyedText meminfo, String key) {
     return Math.max(0, meminfo.bytes(key));
+  }
+
+  /**
+   * Counts the pages that the kernel has ever placed on nodes, for whomever: {@code
+   * Documentation/admin-guide/numastat.rst}.
+   *
+   * @param nodes whose
+   * @return pages, exact at the time of the call; −1 where they are not counted, or not exactly
+   *     (before Linux 4.15, and while vm.numa_stat is 0)
+   */
+  long placedPages(NodeMask nodes) {
+    long pages = 0;
+    if (KeyedText.of(proc.resolve("sys/vm/numa_stat")).single() != 1) {
+      return -1;
+    }
+    for (int node : nodes.stream().toArray()) {
+      KeyedText counts = KeyedText.of(nodeDirectory.resolve("node" + node + "/numastat"));
+      long hit = counts.bytes("numa_hit");
+      long miss = counts.bytes("numa_miss");
+      if (hit < 0 || miss < 0) {
+        return -1;
+      }
+      pages += hit + miss;
+    }
+    return pages;
   }
 
   /** Returns the free memory of a node, in bytes. */

@@ -76,14 +76,6 @@ class Kernel {
     return LibC.munlock(address, bytes) == 0 ? 0 : Errno.last();
   }
 
-  /** Tells whether the page that begins at an address is mapped; brings none in. */
-  boolean isMapped(long address) {
-    try (Memory present = new Memory(1)) {
-      // Of a page that is not mapped mincore(2) says ENOMEM.
-      return LibC.mincore(address, pageBytes(), Pointer.nativeValue(present)) == 0;
-    }
-  }
-
   /** Gives advice; returns 0 or errno. */
   int advise(long address, long bytes, int advice) {
     return LibC.madvise(address, bytes, advice) == 0 ? 0 : Errno.last();

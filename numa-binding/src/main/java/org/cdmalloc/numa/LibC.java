@@ -30,8 +30,6 @@ final class LibC {
 
   static native int munlock(long addr, long length);
 
-  static native int mincore(long addr, long length, long vec);
-
   static native int madvise(long addr, long length, int advice);
 
   static native int sched_getcpu();

@@ -52,7 +52,9 @@ final class LinuxSource implements MemorySource {
     this.machine = machine;
     this.diagnosis = capability.diagnosis();
     this.pageBytes = kernel.pageBytes();
-    ControlGroup group = ControlGroup.find(proc, Path.of("/"));
+    int cpus = machine.nodes().stream().mapToInt(node -> node.cpus().size()).sum();
+    ControlGroup group =
+        ControlGroup.find(proc, Path.of("/"), cpus * ControlGroup.LAG_PAGES * pageBytes);
     this.headroom = new Headroom(proc, sysfs, group, pageBytes);
     boolean countsWritable = KeyedText.of(proc.resolve("sys/vm/overcommit_memory")).single() == 2;
     this.space = new AddressSpace(kernel, budget, diagnosis.binds(), !countsWritable);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -18,10 +19,21 @@ final class NumaMaps {
    *
    * @param start its first address
    * @param end where the next one begins, at its own end or behind it
-   * @param pages how many pages of it are there
-   * @param nodes where they lie
+   * @param pagesByNode how many pages of it are there, by the node that holds them
    */
-  record Mapping(long start, long end, long pages, NodeMask nodes) {}
+  record Mapping(long start, long end, Map<Integer, Long> pagesByNode) {
+    long pages() {
+      return pagesByNode.values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    NodeMask nodes() {
+      return NodeMask.of(pagesByNode.keySet().stream().mapToInt(Integer::intValue).toArray());
+    }
+
+    long pagesOn(NodeMask nodes) {
+      return nodes.stream().mapToLong(node -> pagesByNode.getOrDefault(node, 0L)).sum();
+    }
+  }
 
   private final NavigableMap<Long, Mapping> mappings = new TreeMap<>();
 
@@ -41,16 +53,16 @@ final class NumaMaps {
   }
 
   private static Mapping mapping(long start, long end, String[] words) {
-    NodeMask nodes = NodeMask.EMPTY;
-    long pages = 0;
+    Map<Integer, Long> pagesByNode = new TreeMap<>();
     for (String word : words) {
       int equals = word.indexOf('=');
       if (equals > 1 && word.substring(0, equals).matches("N\\d{1,4}")) {
-        nodes = nodes.or(NodeMask.of(Integer.parseInt(word, 1, equals, 10)));
-        pages += Long.parseLong(word, equals + 1, word.length(), 10);
+        pagesByNode.put(
+            Integer.parseInt(word, 1, equals, 10),
+            Long.parseLong(word, equals + 1, word.length(), 10));
       }
     }
-    return new Mapping(start, end, pages, nodes);
+    return new Mapping(start, end, Collections.unmodifiableMap(pagesByNode));
   }
 
   boolean isEmpty() {
@@ -60,20 +72,18 @@ final class NumaMaps {
   /** Returns the mapping that holds an address, or one without pages where none is counted. */
   Mapping at(long address) {
     Map.Entry<Long, Mapping> mapping = mappings.floorEntry(address);
-    return mapping != null
-        ? mapping.getValue()
-        : new Mapping(address, Long.MAX_VALUE, 0, NodeMask.EMPTY);
+    return mapping != null ? mapping.getValue() : new Mapping(address, Long.MAX_VALUE, Map.of());
   }
 
-  /** Returns the nodes on which the mappings of a range have pages. */
-  NodeMask nodes(long start, long end) {
-    NodeMask nodes = NodeMask.EMPTY;
+  /** Returns how many pages the mappings of a range have on certain nodes. */
+  long pagesOn(NodeMask nodes, long start, long end) {
+    long pages = 0;
     for (Mapping mapping = at(start); mapping.start() < end; mapping = at(mapping.end())) {
-      nodes = nodes.or(mapping.nodes());
+      pages += mapping.pagesOn(nodes);
       if (mapping.end() == Long.MAX_VALUE) {
         break;
       }
     }
-    return nodes;
+    return pages;
   }
 }

@@ -8,7 +8,9 @@ import org.cdmalloc.topology.NodeMask;
 /**
  * Why a system call that the kernel has is refused here, in words: what blocks it and what lifts
  * that. The error alone does not tell, so the process is asked whether a seccomp filter is in force
- * (proc(5), {@code Seccomp} of {@code status}) and whether the kernel has nodes at all.
+ * (proc(5), {@code Seccomp} of {@code status}) and whether the kernel has nodes at all. A filter
+ * that is in force need not be the one that refuses: service managers and package sandboxes set
+ * some for other calls, so it is named as probable only.
  *
  * <p>Container profiles differ. Docker's and containerd's default refuse the memory policy calls
  * with EPERM unless the container has SYS_NICE, and move_pages(2) even then; Podman's permits the
@@ -29,7 +31,9 @@ record Refusal(boolean isFiltered, boolean hasNodes) {
   String refusedWith(int errno) {
     return " refused with "
         + Errno.name(errno)
-        + (isFiltered && isPolicy(errno) ? " by a seccomp filter" : "");
+        + (isFiltered && isPolicy(errno)
+            ? ", probably by the seccomp filter that is in force"
+            : "");
   }
 
   /** Says why memory cannot be bound and what lifts that. */
@@ -48,7 +52,8 @@ record Refusal(boolean isFiltered, boolean hasNodes) {
         + sysfs;
   }
 
-  private static boolean isPolicy(int errno) {
+  /** Tells whether an error is that of somebody who refuses a call, rather than of the call. */
+  static boolean isPolicy(int errno) {
     return errno == Errno.EPERM || errno == Errno.EACCES || errno == Errno.ENOSYS;
   }
 
@@ -59,7 +64,8 @@ record Refusal(boolean isFiltered, boolean hasNodes) {
     if (isFiltered) {
       return "in a container add the capability SYS_NICE (docker run --cap-add SYS_NICE, or"
           + " securityContext.capabilities.add in Kubernetes) or use a seccomp profile that permits"
-          + " mbind, get_mempolicy and move_pages";
+          + " mbind, get_mempolicy and move_pages; if that changes nothing, a security module (SELinux,"
+          + " AppArmor) or a sandbox does it, and its log names the rule";
     }
     if (errno != Errno.ENOSYS) {
       return "no seccomp filter is in force, so a security module (SELinux, AppArmor) or a sandbox"

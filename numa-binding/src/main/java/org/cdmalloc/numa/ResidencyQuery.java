@@ -32,22 +32,26 @@ final class ResidencyQuery {
     return new Residency(pageBytes, nodes, call.callName());
   }
 
+  /** Tells whether pages are counted by mapping only, so that it is not known which they are. */
+  boolean countsOnly() {
+    return call == Capability.ResidencyCall.NUMA_MAPS;
+  }
+
+  /** Counts the pages on certain nodes of all the mappings in which a range lies. */
+  long countOn(NodeMask nodes, long address, long bytes) {
+    return kernel.numaMaps().pagesOn(nodes, address, address + bytes);
+  }
+
   /**
    * Tells whether some page of a range that was just populated is known to lie on certain nodes.
-   * Where nothing tells, no page is known to.
+   * Where pages are only counted, or nothing tells, no page is known to.
    */
   boolean isAnyOn(NodeMask nodes, long address, long bytes) {
-    if (nodes.isEmpty()) {
-      return false;
-    }
     int[] where = new int[Math.toIntExact(bytes / pageBytes)];
     switch (call) {
       case MOVE_PAGES -> movePages(address, where);
       case GET_MEMPOLICY ->
           Arrays.setAll(where, page -> kernel.nodeOfPage(address + (long) page * pageBytes));
-      case NUMA_MAPS -> {
-        return kernel.numaMaps().nodes(address, address + bytes).and(nodes).size() > 0;
-      }
       default -> {
         return false;
       }
@@ -82,8 +86,9 @@ final class ResidencyQuery {
   }
 
   /**
-   * The counts of a mapping place its committed pages if they are on one node, and at least as many
-   * as were committed: if there are fewer, some are swapped out and nobody can say which.
+   * A mapping holds no pages but its region's, see {@link AddressSpace}. Its counts place its
+   * committed pages if they are on one node, and at least as many as were committed: if there are
+   * fewer, some are swapped out and nobody can say which.
    */
   private void numaMaps(LinuxRegion region, long offset, int[] nodes) {
     NumaMaps maps = kernel.numaMaps();

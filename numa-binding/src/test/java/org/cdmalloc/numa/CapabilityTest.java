@@ -24,6 +24,28 @@ final class CapabilityTest {
     assertTrue(capability.findings().get(0).startsWith("mbind is refused with ENOSYS"));
   }
 
+  private static boolean populates(int errno) {
+    return ThisHost.capability(
+            new Kernel(SystemCalls.of(System.getProperty("os.arch")).orElseThrow()) {
+              @Override
+              int advise(long address, long bytes, int advice) {
+                return advice == MADV_POPULATE_WRITE ? errno : super.advise(address, bytes, advice);
+              }
+            })
+        .populates();
+  }
+
+  @Test
+  void onlyARefusalToPopulateMeansThatTheKernelCannot() {
+    assertTrue(populates(0));
+    for (int ofThisMoment : new int[] {Errno.ENOMEM, Errno.EFAULT, Errno.EAGAIN}) {
+      assertTrue(populates(ofThisMoment), () -> Errno.name(ofThisMoment));
+    }
+    for (int forGood : new int[] {Errno.EINVAL, Errno.EPERM, Errno.ENOSYS}) {
+      assertFalse(populates(forGood), () -> Errno.name(forGood));
+    }
+  }
+
   @Test
   void aFailedCallNamesFunctionErrorAndArguments() {
     NativeCallException failed =

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.numa.ScriptedKernel.Call;
 import org.cdmalloc.spi.CommitResult;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What the protocol does when the kernel refuses a step: on this host's kernel, scripted. */
 final class CommitProtocolTest {
+  private static final int NODE = ThisHost.NODE;
   private static final long CHUNK = CommitProtocol.CHUNK_BYTES;
 
   private final ScriptedKernel kernel = new ScriptedKernel();
@@ -46,23 +48,23 @@ final class CommitProtocolTest {
   private void assertWorks(Region region) {
     kernel.recover();
     assertTrue(source.commit(region, 0, region.bytes()).isCommitted());
-    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(NODE));
     source.release(region);
   }
 
   @Test
   void pagesThatFellElsewhereAreMovedOnce() {
-    Region region = source.reserve(0, CHUNK);
+    Region region = source.reserve(NODE, CHUNK);
     kernel.failFrom(Call.BIND_STRICT, 1, Errno.EIO);
     assertTrue(source.commit(region, 0, CHUNK).isCommitted());
     assertEquals(1, kernel.calls(Call.BIND_MOVE));
-    assertTrue(source.residency(region, 0, CHUNK).isAllOn(0));
+    assertTrue(source.residency(region, 0, CHUNK).isAllOn(NODE));
     source.release(region);
   }
 
   @Test
   void pagesThatCannotBeMovedAreGivenBackAndNotTriedAgain() {
-    Region region = source.reserve(0, CHUNK);
+    Region region = source.reserve(NODE, CHUNK);
     kernel.failFrom(Call.BIND_STRICT, 1, Errno.EIO);
     kernel.failFrom(Call.BIND_MOVE, 1, Errno.EIO);
     assertEquals(Outcome.LOST_RACE, source.commit(region, 0, CHUNK).outcome());
@@ -74,7 +76,7 @@ final class CommitProtocolTest {
   @Test
   void aFailureAtAnyChunkGivesAllOfThemBack() {
     for (int chunk = 1; chunk <= 4; chunk++) {
-      Region region = source.reserve(0, 4 * CHUNK);
+      Region region = source.reserve(NODE, 4 * CHUNK);
       kernel.failFrom(Call.POPULATE, chunk, Errno.ENOMEM);
       assertEquals(Outcome.NODE_FULL, source.commit(region, 0, 4 * CHUNK).outcome());
       assertAbsent(region);
@@ -94,7 +96,7 @@ final class CommitProtocolTest {
 
   @Test
   void whatWasCommittedBeforeAFailureKeepsItsContent() {
-    Region region = source.reserve(0, 3 * CHUNK);
+    Region region = source.reserve(NODE, 3 * CHUNK);
     source.commit(region, CHUNK, CHUNK);
     source.view(region, CHUNK, 8).putLong(0, 42);
     kernel.failFrom(Call.POPULATE, 2, Errno.ENOMEM);
@@ -102,13 +104,75 @@ final class CommitProtocolTest {
     assertEquals(42, source.view(region, CHUNK, 8).getLong(0));
     assertEquals(
         (int) (CHUNK / source.osPageBytes()),
-        source.residency(region, 0, 3 * CHUNK).pagesByNode().get(0));
+        source.residency(region, 0, 3 * CHUNK).pagesByNode().get(NODE));
+    source.release(region);
+  }
+
+  @Test
+  void whatAFailedPurgeLeftIsGoneBeforeItIsCommittedAgain() {
+    Region region = source.reserve(NODE, 2 * CHUNK);
+    source.commit(region, 0, 2 * CHUNK);
+    source.view(region, 0, 8).putLong(0, 42);
+    source.view(region, CHUNK, 8).putLong(0, 43);
+    kernel.failFrom(Call.DONTNEED, 1, Errno.ENOMEM);
+    assertThrows(NativeCallException.class, () -> source.purge(region, 0, CHUNK));
+    assertThrows(NativeCallException.class, () -> source.commit(region, 0, CHUNK));
+    kernel.recover();
+    assertTrue(source.commit(region, 0, CHUNK).isCommitted());
+    assertEquals(0, source.view(region, 0, 8).getLong(0));
+    assertEquals(43, source.view(region, CHUNK, 8).getLong(0));
+    // It is dropped once: what was committed since keeps its content.
+    assertEquals(0, ((LinuxRegion) region).stale().coveredBytes(0, 2 * CHUNK));
+    source.view(region, 0, 8).putLong(0, 44);
+    assertTrue(source.commit(region, 0, 2 * CHUNK).isCommitted());
+    assertEquals(44, source.view(region, 0, 8).getLong(0));
+    source.release(region);
+  }
+
+  @Test
+  void aChunkThatCannotBeGivenBackKeepsNoneOfTheOthers() {
+    LinuxRegion region = (LinuxRegion) source.reserve(NODE, 4 * CHUNK);
+    kernel.failOnce(Call.POPULATE, 4, Errno.ENOMEM);
+    // The first to go is the chunk that failed, then those before it.
+    kernel.failOnce(Call.DONTNEED, 2, Errno.EFAULT);
+    NativeCallException failed =
+        assertThrows(NativeCallException.class, () -> source.commit(region, 0, 4 * CHUNK));
+    assertEquals(Errno.EFAULT, failed.errno());
+    assertEquals(0, region.committed().coveredBytes(0, 4 * CHUNK));
+    int[] status = new int[(int) (3 * CHUNK / source.osPageBytes())];
+    kernel.queryPages(region.address() + CHUNK, source.osPageBytes(), status);
+    assertTrue(Arrays.stream(status).allMatch(node -> node < 0));
+    assertWorks(region);
+  }
+
+  @Test
+  void aFailureOfTheCleanupIsToldBesideTheFirst() {
+    Region region = source.reserve(NODE, 2 * CHUNK);
+    kernel.failOnce(Call.BIND_STRICT, 2, Errno.EPERM);
+    kernel.failOnce(Call.DONTNEED, 2, Errno.EFAULT);
+    NativeCallException failed =
+        assertThrows(NativeCallException.class, () -> source.commit(region, 0, 2 * CHUNK));
+    assertEquals(Errno.EPERM, failed.errno());
+    assertEquals(Errno.EFAULT, ((NativeCallException) failed.getSuppressed()[0]).errno());
+    assertWorks(region);
+  }
+
+  @Test
+  void lockedMemoryGoesBackOnKernelsWithoutTheAdviceForIt() {
+    Region region = source.reserve(NODE, 2 * CHUNK);
+    source.commit(region, 0, 2 * CHUNK);
+    source.view(region, 0, 8).putLong(0, 42);
+    kernel.failOnce(Call.DONTNEED, 1, Errno.EINVAL);
+    kernel.failFrom(Call.DONTNEED_LOCKED, 1, Errno.EINVAL);
+    source.purge(region, 0, CHUNK);
+    assertEquals(1, kernel.calls(Call.DONTNEED_LOCKED));
+    assertEquals(Residency.NOT_PRESENT, source.residency(region, 0, CHUNK).node(0));
     source.release(region);
   }
 
   @Test
   void memoryGoesBackEvenWhereTheNodeCannotBePreferredAnyMore() {
-    Region region = source.reserve(0, 2 * CHUNK);
+    Region region = source.reserve(NODE, 2 * CHUNK);
     source.commit(region, 0, 2 * CHUNK);
     // A node that went offline is refused in a policy.
     kernel.failFrom(Call.PREFER, 1, Errno.EINVAL);
@@ -122,7 +186,7 @@ final class CommitProtocolTest {
   @Test
   void noMappingForABindingIsAValue() {
     for (int chunk = 1; chunk <= 3; chunk++) {
-      Region region = source.reserve(0, 3 * CHUNK);
+      Region region = source.reserve(NODE, 3 * CHUNK);
       kernel.failFrom(Call.BIND_STRICT, chunk, Errno.ENOMEM);
       CommitResult refused = source.commit(region, 0, 3 * CHUNK);
       assertEquals(Outcome.LIMIT_REACHED, refused.outcome());
@@ -136,7 +200,7 @@ final class CommitProtocolTest {
 
   @Test
   void noMappingForAPolicyLeavesItAloneAndGivesTheMemoryBack() throws IOException {
-    LinuxRegion region = (LinuxRegion) source.reserve(0, 8 * CHUNK);
+    LinuxRegion region = (LinuxRegion) source.reserve(NODE, 8 * CHUNK);
     source.commit(region, 0, region.bytes());
     source.view(region, 3 * CHUNK, 8).putLong(0, 42);
     kernel.failFrom(Call.PREFER, 1, Errno.ENOMEM);
@@ -156,7 +220,7 @@ final class CommitProtocolTest {
     kernel.recover();
     assertTrue(source.commit(region, CHUNK, 2 * CHUNK).isCommitted());
     assertEquals(42, source.view(region, 3 * CHUNK, 8).getLong(0));
-    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(NODE));
     assertEquals(1, MappingsTest.mappings(region));
     kernel.failFrom(Call.PREFER, 1, Errno.ENOMEM);
     source.release(region);
@@ -197,7 +261,7 @@ final class CommitProtocolTest {
             ThisHost.capability(),
             budget,
             Path.of("/proc"));
-    LinuxRegion region = (LinuxRegion) filled.reserve(0, 8 * CHUNK);
+    LinuxRegion region = (LinuxRegion) filled.reserve(NODE, 8 * CHUNK);
     filled.commit(region, 0, region.bytes());
     // Chunk 1 has PREFERRED and 2 to 4 are BIND, of which 2 loses it on the way.
     filled.purge(region, CHUNK, CHUNK);
@@ -207,7 +271,7 @@ final class CommitProtocolTest {
     assertEquals(3, budget.used());
     assertEquals(7 * CHUNK, region.policyBind().coveredBytes(0, region.bytes()));
     assertEquals(3, MappingsTest.mappings(region));
-    String bound = Long.toHexString(region.address() + 2 * CHUNK) + " bind=static:0";
+    String bound = Long.toHexString(region.address() + 2 * CHUNK) + " bind=static:" + NODE;
     assertTrue(MappingsTest.numaMaps().contains(bound), bound);
     assertEquals(Outcome.LIMIT_REACHED, filled.commit(region, CHUNK, 4 * CHUNK).outcome());
     // Chunk 1 was committed meanwhile, and could not be unbound when it was given back.
@@ -221,13 +285,13 @@ final class CommitProtocolTest {
 
   @Test
   void noMappingToConfineAChunkIsAValue(@TempDir Path sysfs) throws IOException {
-    Path node = Files.createDirectories(sysfs.resolve("devices/system/node/node0"));
+    Path node = Files.createDirectories(sysfs.resolve("devices/system/node/node" + NODE));
     Files.writeString(
         node.resolve("meminfo"), "Node 0 MemFree: 1 kB\nNode 0 Active(file): 999999 kB\n");
     CommitProtocol through =
         new CommitProtocol(
             kernel, roomy(sysfs), ThisHost.capability(), budget, Machine.fromSysfs(Machine.SYSFS));
-    LinuxRegion region = (LinuxRegion) source.reserve(0, 2 * CHUNK);
+    LinuxRegion region = (LinuxRegion) source.reserve(NODE, 2 * CHUNK);
     kernel.failFrom(Call.CONFINE, 1, Errno.ENOMEM);
     assertEquals(Outcome.LIMIT_REACHED, through.commit(region, 0, CHUNK).outcome());
     assertAbsent(region);
@@ -236,7 +300,7 @@ final class CommitProtocolTest {
 
   @Test
   void beyondTheBudgetAFailedCommitLeavesTheKernelsCountAlone() throws IOException {
-    LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
+    LinuxRegion region = (LinuxRegion) source.reserve(NODE, 64 * CHUNK);
     source.commit(region, 0, region.bytes());
     MappingBudget full = new MappingBudget(budget.used() + 2);
     CommitProtocol tight =
@@ -260,14 +324,14 @@ final class CommitProtocolTest {
 
   @Test
   void throughCacheAChunkIsConfinedAndStillMerges(@TempDir Path sysfs) throws IOException {
-    Path node = Files.createDirectories(sysfs.resolve("devices/system/node/node0"));
+    Path node = Files.createDirectories(sysfs.resolve("devices/system/node/node" + NODE));
     Files.writeString(
         node.resolve("meminfo"),
         "Node 0 MemFree: 1 kB\nNode 0 Active(file): 999999 kB\nNode 0 Inactive(file): 1 kB\n");
     CommitProtocol through =
         new CommitProtocol(
             kernel, roomy(sysfs), ThisHost.capability(), budget, Machine.fromSysfs(Machine.SYSFS));
-    LinuxRegion region = (LinuxRegion) source.reserve(0, 64 * CHUNK);
+    LinuxRegion region = (LinuxRegion) source.reserve(NODE, 64 * CHUNK);
     // Every second chunk, then the holes: what is never touched before it is cut never merges.
     for (int first = 0; first < 2; first++) {
       for (int chunk = first; chunk < 64; chunk += 2) {
@@ -275,7 +339,7 @@ final class CommitProtocolTest {
       }
     }
     assertEquals(64, kernel.calls(Call.CONFINE));
-    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(0));
+    assertTrue(source.residency(region, 0, region.bytes()).isAllOn(NODE));
     assertEquals(1, MappingsTest.mappings(region));
     source.release(region);
   }
@@ -286,7 +350,7 @@ final class CommitProtocolTest {
     ThisHost.procThatCountsWhatIsWritable(proc);
     LinuxSource windowed = source(proc);
     long window = CommitProtocol.WINDOW_BYTES;
-    LinuxRegion region = (LinuxRegion) windowed.reserve(0, 4 * window);
+    LinuxRegion region = (LinuxRegion) windowed.reserve(NODE, 4 * window);
     assertTrue(windowed.commit(region, 2 * window - CHUNK, 2 * CHUNK).isCommitted());
     assertEquals(2 * window, region.opened().coveredBytes(0, 4 * window));
     assertTrue(windowed.commit(region, 0, CHUNK).isCommitted());

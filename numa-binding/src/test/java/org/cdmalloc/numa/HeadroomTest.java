@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -178,6 +179,16 @@ final class HeadroomTest {
   }
 
   @Test
+  void cacheThatTheKernelMayHaveCountedTooLateIsUsed() throws IOException {
+    version1(200 * MIB, 150 * MIB, 40 * MIB, 10 * MIB);
+    ControlGroup lagging = ControlGroup.find(root.resolve("proc"), root, 6 * MIB);
+    assertEquals(74 * MIB, lagging.tightest().spareBytes());
+    // Only cache is counted late: what is used is exact.
+    version1(200 * MIB, 150 * MIB, 5 * MIB, 0);
+    assertEquals(50 * MIB, lagging.tightest().spareBytes());
+  }
+
+  @Test
   void aVersion2GroupIsReadToo() throws IOException {
     version2("max", 1, 1);
     assertEquals(ControlGroup.UNLIMITED, group().limitBytes());
@@ -264,6 +275,21 @@ final class HeadroomTest {
     write("proc/meminfo", "MemTotal: 8388608 kB\nMemFree:  102400 kB\n");
     assertTrue(check(0, 36 * MIB).isCommitted());
     assertEquals(Outcome.LIMIT_REACHED, check(0, 36 * MIB + 1).outcome());
+  }
+
+  @Test
+  void whatWasPlacedOnNodesIsCountedWhereTheKernelCountsIt() throws IOException {
+    for (int node = 0; node < 2; node++) {
+      write(
+          "sys/devices/system/node/node" + node + "/numastat",
+          "numa_hit 1" + node + "\nnuma_miss 5\nnuma_foreign 900\ninterleave_hit 3\n");
+    }
+    assertEquals(-1, headroom().placedPages(NodeMask.of(0, 1)));
+    write("proc/sys/vm/numa_stat", "1\n");
+    assertEquals(15 + 16, headroom().placedPages(NodeMask.of(0, 1)));
+    assertEquals(-1, headroom().placedPages(NodeMask.of(0, 2)));
+    write("proc/sys/vm/numa_stat", "0\n");
+    assertEquals(-1, headroom().placedPages(NodeMask.of(0, 1)));
   }
 
   @Test

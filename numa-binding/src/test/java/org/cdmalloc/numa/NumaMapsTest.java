@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Map;
 import org.cdmalloc.numa.NumaMaps.Mapping;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
@@ -26,12 +27,14 @@ final class NumaMapsTest {
   void mappingsAreCountedByNode() {
     NumaMaps maps = NumaMaps.of(LINES);
     assertFalse(maps.isEmpty());
-    assertEquals(new Mapping(0x400000, 0x7f0000200000L, 3, NodeMask.of(0, 1)), maps.at(0x400fff));
+    assertEquals(new Mapping(0x400000, 0x7f0000200000L, Map.of(0, 2L, 1, 1L)), maps.at(0x400fff));
     assertEquals(
-        new Mapping(0x7f0000200000L, 0x7f0000400000L, 512, NodeMask.of(255)),
-        maps.at(0x7f0000200000L));
+        new Mapping(0x7f0000200000L, 0x7f0000400000L, Map.of(255, 512L)), maps.at(0x7f0000200000L));
     assertEquals(0, maps.at(0x7f0000400000L).pages());
     assertEquals(NodeMask.of(63, 64), maps.at(0x7f0000600000L).nodes());
+    assertEquals(3, maps.at(0x7f0000600000L).pages());
+    assertEquals(514, maps.pagesOn(NodeMask.of(64, 255), 0x7f0000200000L, 0x7f0000600001L));
+    assertEquals(512, maps.pagesOn(NodeMask.of(64, 255), 0x7f0000200000L, 0x7f0000600000L));
     assertEquals(Long.MAX_VALUE, maps.at(0x7ffd00001000L).end());
   }
 

@@ -14,10 +14,12 @@ final class ScriptedKernel extends Kernel {
     PREFER,
     CONFINE,
     POPULATE,
+    DONTNEED,
+    DONTNEED_LOCKED,
     PROTECT
   }
 
-  private record Failure(int nth, int errno) {}
+  private record Failure(int first, int last, int errno) {}
 
   private final Map<Call, Failure> script = new HashMap<>();
   private final Map<Call, Integer> calls = new HashMap<>();
@@ -28,7 +30,13 @@ final class ScriptedKernel extends Kernel {
 
   /** Lets the n-th call from now, and each after it, fail. */
   void failFrom(Call call, int nth, int errno) {
-    script.put(call, new Failure(nth, errno));
+    script.put(call, new Failure(nth, Integer.MAX_VALUE, errno));
+    calls.put(call, 0);
+  }
+
+  /** Lets the n-th call from now fail, once. */
+  void failOnce(Call call, int nth, int errno) {
+    script.put(call, new Failure(nth, nth, errno));
     calls.put(call, 0);
   }
 
@@ -43,7 +51,7 @@ final class ScriptedKernel extends Kernel {
   private int errno(Call call) {
     int count = calls.merge(call, 1, Integer::sum);
     Failure failure = script.get(call);
-    return failure != null && count >= failure.nth ? failure.errno : 0;
+    return failure != null && count >= failure.first && count <= failure.last ? failure.errno : 0;
   }
 
   @Override
@@ -71,7 +79,13 @@ final class ScriptedKernel extends Kernel {
 
   @Override
   int advise(long address, long bytes, int advice) {
-    int errno = advice == MADV_POPULATE_WRITE ? errno(Call.POPULATE) : 0;
+    int errno =
+        switch (advice) {
+          case MADV_POPULATE_WRITE -> errno(Call.POPULATE);
+          case MADV_DONTNEED -> errno(Call.DONTNEED);
+          case MADV_DONTNEED_LOCKED -> errno(Call.DONTNEED_LOCKED);
+          default -> 0;
+        };
     return errno != 0 ? errno : super.advise(address, bytes, advice);
   }
 

@@ -18,6 +18,9 @@ final class ThisHost {
   static final Kernel KERNEL =
       new Kernel(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
 
+  /** The first node with memory. */
+  static final int NODE = FirstNode.id();
+
   private static final int CAP_IPC_LOCK = 14;
 
   private ThisHost() {}

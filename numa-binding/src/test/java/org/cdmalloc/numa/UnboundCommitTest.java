@@ -4,6 +4,9 @@ package org.cdmalloc.numa;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -14,6 +17,7 @@ import org.cdmalloc.spi.Region;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Where binding is refused the kernel places pages as it likes. What is known to have fallen on a
@@ -30,12 +34,23 @@ final class UnboundCommitTest {
           .node(Node.of(DEVICE, "", 1L << 40))
           .build();
 
-  /** This host's kernel, some of whose pages seem to have fallen on a device node. */
-  private final class Overflowing extends Kernel {
-    private boolean overflows = true;
+  /**
+   * This host's kernel, some of whose pages seem to have fallen on a device node. Some of the
+   * region's pages were moved there long ago.
+   */
+  private class Overflowing extends Kernel {
+    boolean overflows = true;
+    private boolean isPopulated;
+    int counted;
 
     Overflowing() {
       super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
+    }
+
+    @Override
+    int advise(long address, long bytes, int advice) {
+      isPopulated = advice == MADV_POPULATE_WRITE;
+      return super.advise(address, bytes, advice);
     }
 
     @Override
@@ -52,8 +67,19 @@ final class UnboundCommitTest {
 
     @Override
     NumaMaps numaMaps() {
-      return NumaMaps.of(List.of("1000 default N0=1" + (overflows ? " N" + DEVICE + "=3" : "")));
+      counted++;
+      int onDevice = overflows && isPopulated ? 4 : 3;
+      return NumaMaps.of(List.of("1000 default N0=1 N" + DEVICE + "=" + onDevice));
     }
+  }
+
+  private LinuxSource source(Kernel kernel, ResidencyCall call) {
+    return source(kernel, call, Path.of("/proc"), Machine.SYSFS);
+  }
+
+  private LinuxSource source(Kernel kernel, ResidencyCall call, Path proc, Path sysfs) {
+    Capability unbound = new Capability(false, true, call, List.of("refused"));
+    return new LinuxSource(kernel, machine, unbound, new MappingBudget(1000), proc, sysfs);
   }
 
   @Test
@@ -63,9 +89,7 @@ final class UnboundCommitTest {
           ResidencyCall.MOVE_PAGES, ResidencyCall.GET_MEMPOLICY, ResidencyCall.NUMA_MAPS
         }) {
       Overflowing kernel = new Overflowing();
-      Capability unbound = new Capability(false, true, call, List.of("refused"));
-      LinuxSource source =
-          new LinuxSource(kernel, machine, unbound, new MappingBudget(1000), Path.of("/proc"));
+      LinuxSource source = source(kernel, call);
       Region region = source.reserve(here, 2 * CHUNK);
       CommitResult result = source.commit(region, 0, CHUNK);
       assertEquals(Outcome.LOST_RACE, result.outcome(), call::toString);
@@ -77,5 +101,73 @@ final class UnboundCommitTest {
       assertTrue(source.commit(region, 0, CHUNK).isCommitted(), call::toString);
       source.release(region);
     }
+  }
+
+  /** This host's kernel, and the files in which it counts what it placed on the device node. */
+  private final class Counting extends Overflowing {
+    private final Path numastat;
+    private boolean arrives;
+    private long placed = 100;
+
+    Counting(Path sysfs) throws IOException {
+      Path nodes = sysfs.resolve("devices/system/node");
+      numastat = nodes.resolve("node" + DEVICE + "/numastat");
+      Files.createDirectories(numastat.getParent());
+      Path meminfo = nodes.resolve("node" + here + "/meminfo");
+      Files.createDirectories(meminfo.getParent());
+      Files.writeString(meminfo, "Node 0 MemFree: 8388608 kB\n");
+      write();
+    }
+
+    private void write() throws IOException {
+      Files.writeString(numastat, "numa_hit 7\nnuma_miss " + placed + "\nnuma_foreign 0\n");
+    }
+
+    @Override
+    int advise(long address, long bytes, int advice) {
+      if (advice == MADV_POPULATE_WRITE && arrives) {
+        placed++;
+        try {
+          write();
+        } catch (IOException e) {
+          throw new UncheckedIOException(e);
+        }
+      }
+      return super.advise(address, bytes, advice);
+    }
+  }
+
+  @Test
+  void countsAreReadOnlyWhereSomethingWasPlacedOnADevice(@TempDir Path proc, @TempDir Path sysfs)
+      throws IOException {
+    Files.copy(Path.of("/proc/meminfo"), proc.resolve("meminfo"));
+    Path counts = Files.createDirectories(proc.resolve("sys/vm")).resolve("numa_stat");
+    Files.writeString(counts, "1\n");
+    Counting kernel = new Counting(sysfs);
+    LinuxSource source = source(kernel, ResidencyCall.NUMA_MAPS, proc, sysfs);
+    Region region = source.reserve(here, 16 * CHUNK);
+    assertTrue(source.commit(region, 0, 8 * CHUNK).isCommitted());
+    assertEquals(0, kernel.counted);
+    kernel.arrives = true;
+    assertEquals(Outcome.LOST_RACE, source.commit(region, 8 * CHUNK, CHUNK).outcome());
+    assertEquals(2, kernel.counted);
+    // What arrives there is another's, or is a page of ours that was moved before.
+    kernel.overflows = false;
+    assertTrue(source.commit(region, 8 * CHUNK, CHUNK).isCommitted());
+    assertEquals(4, kernel.counted);
+    // What a stray access brought in before was not counted, and may lie anywhere.
+    kernel.arrives = false;
+    source.view(region, 10 * CHUNK, 8).putLong(0, 42);
+    assertTrue(source.commit(region, 10 * CHUNK, CHUNK).isCommitted());
+    assertEquals(0, source.view(region, 10 * CHUNK, 8).getLong(0));
+    assertEquals(4, kernel.counted);
+    // A kernel that does not count what it places is asked each time.
+    Files.writeString(counts, "0\n");
+    assertTrue(source.commit(region, 9 * CHUNK, CHUNK).isCommitted());
+    assertEquals(6, kernel.counted);
+    source.purge(region, 9 * CHUNK, CHUNK);
+    kernel.overflows = true;
+    assertEquals(Outcome.LOST_RACE, source.commit(region, 9 * CHUNK, CHUNK).outcome());
+    source.release(region);
   }
 }
