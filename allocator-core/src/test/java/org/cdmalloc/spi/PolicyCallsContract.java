@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.spi;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -11,11 +13,13 @@ import org.junit.jupiter.api.TestFactory;
 /**
  * What the memory policy calls answer, row by row of the tables in {@code
  * src/test/resources/kernel}: a test per row, for the kernel of a host with any nodes and for an
- * emulated one. The rows were measured; {@code docs/kernel-truth.md} shows them.
+ * emulated one. The rows were measured, but for those of {@code several-nodes.txt}; {@code
+ * docs/kernel-truth.md} shows them.
  *
  * <p>Only the calling thread's policy and fresh memory of 8 pages are touched, and both are put
  * back after each row. What depends on the host is expected as the host is: node numbers that its
- * kernel cannot hold are EINVAL, MOVE_ALL without CAP_SYS_NICE is EPERM.
+ * kernel cannot hold are EINVAL, MOVE_ALL without CAP_SYS_NICE is EPERM. A kernel whose release is
+ * older than that of a row may answer as the row says all the same: distributions backport.
  */
 public abstract class PolicyCallsContract {
   /** The tables that hold on any machine. */
@@ -72,20 +76,40 @@ public abstract class PolicyCallsContract {
         .filter(row -> !TABLES.contains(table.file()) || script.fits(row))
         .map(
             row -> {
-              String expected =
-                  script.namesNodesBeyondTheKernel(row)
-                      ? "EINVAL"
-                      : script.needsMoreRights(row) ? "EPERM" : row.expected(calls.release());
+              Set<String> expected = expected(row, calls, script);
               return DynamicTest.dynamicTest(
-                  table.file() + ":" + row.line() + " " + row.calls() + " = " + expected,
+                  table.file()
+                      + ":"
+                      + row.line()
+                      + " "
+                      + row.calls()
+                      + " = "
+                      + String.join(", or where it was backported ", expected),
                   () -> check(row, expected, calls, script));
             });
   }
 
+  /** Returns the answer of the kernel's release, and that of later ones where they differ. */
+  private static Set<String> expected(PolicyTable.Row row, PolicyCalls calls, PolicyScript script) {
+    if (script.namesNodesBeyondTheKernel(row)) {
+      return Set.of("EINVAL");
+    }
+    if (script.needsMoreRights(row)) {
+      return Set.of("EPERM");
+    }
+    Set<String> expected = new LinkedHashSet<>();
+    expected.add(row.expected(calls.release()));
+    expected.add(row.result());
+    return expected;
+  }
+
   private static void check(
-      PolicyTable.Row row, String expected, PolicyCalls calls, PolicyScript script) {
+      PolicyTable.Row row, Set<String> expected, PolicyCalls calls, PolicyScript script) {
     try {
-      assertEquals(expected, script.run(row), row::calls);
+      String answer = script.run(row);
+      assertTrue(
+          expected.contains(answer),
+          () -> row.calls() + ": expected=" + expected + ", answer=" + answer);
     } finally {
       calls.setMempolicy(0, null, 0);
     }

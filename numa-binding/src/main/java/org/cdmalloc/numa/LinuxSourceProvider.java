@@ -66,8 +66,19 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
               throw new IllegalStateException("the Linux source cannot serve: " + why);
             });
     Kernel kernel = new Kernel(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
-    Machine host = host();
-    KeyedText status = KeyedText.of(STATUS);
+    Refusal refusal = Refusal.of(PROC, Machine.SYSFS);
+    return open(kernel, host(), KeyedText.of(STATUS), refusal);
+  }
+
+  /**
+   * Opens the source of a host as it shows itself to this process.
+   *
+   * @param kernel its kernel
+   * @param host its nodes
+   * @param status what proc(5) says of the process
+   * @param refusal what refuses calls here
+   */
+  static LinuxSource open(Kernel kernel, Machine host, KeyedText status, Refusal refusal) {
     Machine allowed = allowed(host, status);
     List<String> findings = new ArrayList<>();
     if (!allowed.equals(host)) {
@@ -78,7 +89,6 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
               + host.withMemory().without(allowed.withMemory())
               + " are left out");
     }
-    Refusal refusal = Refusal.of(PROC, Machine.SYSFS);
     if (!refusal.hasNodes()) {
       findings.add(NODES + " is not there, so all memory counts as that of one node");
     }

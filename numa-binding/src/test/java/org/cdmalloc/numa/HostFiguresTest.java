@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 
 /** What the source says of this host, against the kernel's own files. */
 final class HostFiguresTest {
+  private static final int NODE = ThisHost.NODE;
   private static final long GIB = 1L << 30;
 
   private final MemorySource source = ThisHost.source();
@@ -30,10 +31,10 @@ final class HostFiguresTest {
 
   @Test
   void freeBytesAreThoseOfTheNodesMeminfo() throws IOException {
-    Path meminfo = Path.of("/sys/devices/system/node/node0/meminfo");
+    Path meminfo = Path.of("/sys/devices/system/node/node" + NODE + "/meminfo");
     long kernels = figure(meminfo, "MemFree:");
     // Others allocate and free between the two readings.
-    assertTrue(Math.abs(source.freeBytes(0) - kernels) < GIB, () -> "kernel=" + kernels);
+    assertTrue(Math.abs(source.freeBytes(NODE) - kernels) < GIB, () -> "kernel=" + kernels);
     assertThrows(IllegalArgumentException.class, () -> source.freeBytes(1023));
   }
 
@@ -50,7 +51,7 @@ final class HostFiguresTest {
 
   @Test
   void aViewLiesInItsRegion() {
-    Region region = source.reserve(0, 4 << 20);
+    Region region = source.reserve(NODE, 4 << 20);
     assertEquals(0, region.address() % (2 << 20));
     assertEquals(region.address() + 12345, source.addressOf(source.view(region, 12345, 10)));
     source.release(region);
@@ -58,7 +59,7 @@ final class HostFiguresTest {
 
   @Test
   void blocksOfMoreThanOneRootAreViewedWhole() {
-    Region region = source.reserve(0, 5 * GIB);
+    Region region = source.reserve(NODE, 5 * GIB);
     long second = 2 * GIB;
     assertEquals(Integer.MAX_VALUE, source.view(region, second, Integer.MAX_VALUE).capacity());
     assertEquals(

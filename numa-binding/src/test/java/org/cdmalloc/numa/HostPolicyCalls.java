@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.cdmalloc.spi.PolicyCalls;
 import org.cdmalloc.topology.Machine;
@@ -15,18 +14,12 @@ import org.cdmalloc.topology.NodeMask;
 
 /** The memory policy calls of the kernel that runs the tests. */
 final class HostPolicyCalls implements PolicyCalls {
-  /** Of set_mempolicy(2); the files that {@link SystemCalls} names have it. */
-  private static final Map<String, Integer> SET_MEMPOLICY =
-      Map.of("amd64", 238, "aarch64", 237, "riscv64", 237, "ppc64le", 261, "s390x", 270);
-
-  private static final int SET_MEMPOLICY_HOME_NODE = 450;
   private static final int CAP_SYS_NICE = 23;
 
   /** Far more than MAX_NUMNODES: what a call writes behind a mask stays in it. */
   private static final int WORDS = 1 << 10;
 
-  private final String architecture = System.getProperty("os.arch");
-  private final SystemCalls numbers = SystemCalls.of(architecture).orElseThrow();
+  private final SystemCallNumbers numbers = SystemCallNumbers.ofThisHost();
   private final Machine machine = Machine.fromSysfs(Machine.SYSFS);
   private final int pageBytes = ThisHost.KERNEL.pageBytes();
 
@@ -98,20 +91,20 @@ final class HostPolicyCalls implements PolicyCalls {
   @Override
   public int setMempolicy(int mode, long[] mask, long maxnode) {
     try (Memory words = words()) {
-      return call(SET_MEMPOLICY.get(architecture), mode, in(words, mask), maxnode, 0, 0, 0);
+      return call(numbers.of("set_mempolicy"), mode, in(words, mask), maxnode, 0, 0, 0);
     }
   }
 
   @Override
   public int mbind(long address, long bytes, int mode, long[] mask, long maxnode, int flags) {
     try (Memory words = words()) {
-      return call(numbers.mbind(), address, bytes, mode, in(words, mask), maxnode, flags);
+      return call(numbers.of("mbind"), address, bytes, mode, in(words, mask), maxnode, flags);
     }
   }
 
   @Override
   public int setMempolicyHomeNode(long address, long bytes, long node, long flags) {
-    return call(SET_MEMPOLICY_HOME_NODE, address, bytes, node, flags, 0, 0);
+    return call(numbers.of("set_mempolicy_home_node"), address, bytes, node, flags, 0, 0);
   }
 
   @Override
@@ -122,7 +115,13 @@ final class HostPolicyCalls implements PolicyCalls {
       long nodes = in(words, mask);
       int result =
           call(
-              numbers.getMempolicy(), Pointer.nativeValue(told), nodes, maxnode, address, flags, 0);
+              numbers.of("get_mempolicy"),
+              Pointer.nativeValue(told),
+              nodes,
+              maxnode,
+              address,
+              flags,
+              0);
       value[0] = told.getInt(0);
       if (mask != null) {
         words.read(0, mask, 0, Math.min(mask.length, WORDS));
@@ -144,7 +143,7 @@ final class HostPolicyCalls implements PolicyCalls {
       answers.clear();
       int result =
           call(
-              numbers.movePages(),
+              numbers.of("move_pages"),
               0,
               count,
               Pointer.nativeValue(pages),

@@ -15,6 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /** The allocator on this host's kernel. */
 final class LinuxAllocatorTest extends NodeAllocatorContract {
+  private static final int NODE = ThisHost.NODE;
+
   @Override
   protected MemorySource source() {
     return ThisHost.source();
@@ -26,14 +28,14 @@ final class LinuxAllocatorTest extends NodeAllocatorContract {
     try (NodeAllocator memory =
         NodeAllocator.builder()
             .source(unbound)
-            .capacity(0, 16 << 20)
-            .deviceArena(1000, 0, 4 << 20)
+            .capacity(NODE, 16 << 20)
+            .deviceArena(1000, NODE, 4 << 20)
             .open()) {
       long implicit = memory.allocate(1 << 20);
       memory.free(implicit);
-      memory.free(memory.allocate(1 << 20, Placement.preferred(0)));
+      memory.free(memory.allocate(1 << 20, Placement.preferred(NODE)));
       for (Placement named :
-          new Placement[] {Placement.onNode(0), Placement.bind(NodeMask.of(0))}) {
+          new Placement[] {Placement.onNode(NODE), Placement.bind(NodeMask.of(NODE))}) {
         NodeAccessException refused =
             assertThrows(NodeAccessException.class, () -> memory.allocate(1, named));
         assertTrue(refused.getMessage().contains("EPERM"), refused.getMessage());

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 
 /** How many memory mappings regions cost, as the kernel counts them. */
 final class MappingsTest {
+  private static final int NODE = ThisHost.NODE;
   private static final int PAGES = 100_000;
 
   private final MemorySource source = ThisHost.source();
@@ -25,7 +26,7 @@ final class MappingsTest {
 
   @Test
   void aHundredThousandCommitsInAddressOrderLeaveAHandfulOfMappings() throws IOException {
-    Region region = source.reserve(0, PAGES * page);
+    Region region = source.reserve(NODE, PAGES * page);
     commitAll(source, region);
     assertAtMost(8, region);
     source.purge(region, 0, region.bytes());
@@ -40,7 +41,7 @@ final class MappingsTest {
   void purgedHolesNeverPassTheBudgetAndCloseAgain() throws IOException {
     MappingBudget budget = new MappingBudget(500);
     LinuxSource limited = ThisHost.source(ThisHost.capability(), budget);
-    Region region = limited.reserve(0, 6000 * page);
+    Region region = limited.reserve(NODE, 6000 * page);
     limited.commit(region, 0, region.bytes());
     for (long at = 0; at < region.bytes(); at += 3 * page) {
       limited.purge(region, at, page);
@@ -50,11 +51,11 @@ final class MappingsTest {
     assertAtMost(500, region);
     for (long at = 0; at < region.bytes(); at += 3 * page) {
       // What was purged beyond the budget kept its policy and is absent all the same.
-      assertFalse(limited.residency(region, at, page).isAllOn(0));
+      assertFalse(limited.residency(region, at, page).isAllOn(NODE));
       assertTrue(limited.commit(region, at, page).isCommitted());
     }
     assertAtMost(8, region);
-    assertTrue(limited.residency(region, 0, region.bytes()).isAllOn(0));
+    assertTrue(limited.residency(region, 0, region.bytes()).isAllOn(NODE));
     limited.release(region);
     assertEquals(1, budget.used());
   }
@@ -63,12 +64,12 @@ final class MappingsTest {
   void aCommitBeyondTheBudgetIsAValueAndChangesNothing() {
     MappingBudget budget = new MappingBudget(4);
     LinuxSource limited = ThisHost.source(ThisHost.capability(), budget);
-    Region region = limited.reserve(0, 64 * page);
+    Region region = limited.reserve(NODE, 64 * page);
     assertTrue(limited.commit(region, page, page).isCommitted());
     assertEquals(3, budget.used());
     assertEquals(Outcome.LIMIT_REACHED, limited.commit(region, 8 * page, page).outcome());
     assertEquals(3, budget.used());
-    assertEquals(1, limited.residency(region, 0, 64 * page).pagesByNode().get(0));
+    assertEquals(1, limited.residency(region, 0, 64 * page).pagesByNode().get(NODE));
     assertTrue(limited.commit(region, 2 * page, page).isCommitted());
     limited.release(region);
   }
@@ -111,8 +112,8 @@ final class MappingsTest {
                   .orElse(0);
             });
     LinuxSource counted = ThisHost.source(ThisHost.capability(), budget);
-    counted.reserve(0, page);
-    counted.reserve(0, page);
+    counted.reserve(NODE, page);
+    counted.reserve(NODE, page);
     assertEquals(2, counts.get());
   }
 
@@ -125,17 +126,17 @@ final class MappingsTest {
 
   @Test
   void committedMemoryIsBoundAndTheRestPrefersItsNode() throws IOException {
-    Region region = source.reserve(0, 64 * page);
+    Region region = source.reserve(NODE, 64 * page);
     source.commit(region, 0, 32 * page);
     String start = Long.toHexString(region.address());
     String rest = Long.toHexString(region.address() + 32 * page);
-    assertTrue(numaMaps().contains(start + " bind=static:0 "), this::numaMapsOrError);
-    assertTrue(numaMaps().contains(rest + " prefer=static:0"), this::numaMapsOrError);
+    assertTrue(numaMaps().contains(start + " bind=static:" + NODE + " "), this::numaMapsOrError);
+    assertTrue(numaMaps().contains(rest + " prefer=static:" + NODE), this::numaMapsOrError);
     // Purging gives the policy back with the memory.
     source.purge(region, 0, 16 * page);
-    assertTrue(numaMaps().contains(start + " prefer=static:0"), this::numaMapsOrError);
+    assertTrue(numaMaps().contains(start + " prefer=static:" + NODE), this::numaMapsOrError);
     source.release(region);
-    assertTrue(numaMaps().contains(start + " prefer=static:0"), this::numaMapsOrError);
+    assertTrue(numaMaps().contains(start + " prefer=static:" + NODE), this::numaMapsOrError);
   }
 
   private static void commitAll(MemorySource source, Region region) {
@@ -153,16 +154,20 @@ final class MappingsTest {
   }
 
   static long mappings(Region region) throws IOException {
+    return mappings(region.address(), region.bytes());
+  }
+
+  static long mappings(long address, long bytes) throws IOException {
     return Files.readAllLines(Path.of("/proc/self/maps"), StandardCharsets.ISO_8859_1).stream()
-        .filter(line -> overlaps(line, region))
+        .filter(line -> overlaps(line, address, bytes))
         .count();
   }
 
-  private static boolean overlaps(String line, Region region) {
+  private static boolean overlaps(String line, long address, long bytes) {
     int dash = line.indexOf('-');
     long start = Long.parseUnsignedLong(line.substring(0, dash), 16);
     long end = Long.parseUnsignedLong(line.substring(dash + 1, line.indexOf(' ')), 16);
-    return start < region.address() + region.bytes() && end > region.address();
+    return start < address + bytes && end > address;
   }
 
   static String numaMaps() throws IOException {

@@ -5,11 +5,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** A memory control group of its own for a test, below one that this process is in. */
 final class MemoryGroup implements AutoCloseable {
   private static final Path MOUNT = Path.of("/sys/fs/cgroup");
-  private static final int REMOVALS = 100_000;
+  private static final AtomicInteger MADE = new AtomicInteger();
 
   private final Path directory;
   private final boolean version1;
@@ -38,7 +39,9 @@ final class MemoryGroup implements AutoCloseable {
   /** Version 2 gives controllers to groups without processes only: the way up leads to one. */
   private static Optional<MemoryGroup> makeBelow(Path mount, Path own) throws IOException {
     for (Path above = own; above.startsWith(mount); above = above.getParent()) {
-      Path directory = above.resolve("cdmalloc-limit-" + ProcessHandle.current().pid());
+      Path directory =
+          above.resolve(
+              "cdmalloc-limit-" + ProcessHandle.current().pid() + "-" + MADE.incrementAndGet());
       if (Files.isWritable(above) && directory.toFile().mkdir()) {
         if (Files.isWritable(directory.resolve("memory.limit_in_bytes"))
             || Files.isWritable(directory.resolve("memory.max"))) {
@@ -84,16 +87,14 @@ final class MemoryGroup implements AutoCloseable {
         .bytes("oom_kill");
   }
 
-  /** Removes the group, whose processes must have ended; the kernel may need a moment for it. */
+  /**
+   * Removes the group, whose processes must have ended. The kernel may need a moment to see that;
+   * then it goes when this JVM ends.
+   */
   @Override
-  public void close() throws IOException {
-    for (int i = 0; i < REMOVALS && Files.exists(directory); i++) {
-      if (!directory.toFile().delete()) {
-        Thread.onSpinWait();
-      }
-    }
-    if (Files.exists(directory)) {
-      throw new IOException("cannot be removed: " + directory);
+  public void close() {
+    if (!directory.toFile().delete()) {
+      directory.toFile().deleteOnExit();
     }
   }
 }

@@ -23,7 +23,7 @@ import org.cdmalloc.spi.Residency;
  */
 final class RefusalStory {
   private static final int CAPACITY_BYTES = 16 << 20;
-  private static final int BLOCK_BYTES = 4 << 20;
+  static final int BLOCK_BYTES = 4 << 20;
 
   /** Loggers that nobody holds forget their level. */
   private static final Logger JNA = Logger.getLogger("com.sun.jna.Native");
@@ -102,7 +102,10 @@ final class RefusalStory {
     }
   }
 
-  /** What moves pages that fell on another node, where move_pages(2) is refused or not. */
+  /**
+   * Whether the call is permitted that moves pages which fell on another node; here they lie where
+   * they should, so that none is moved.
+   */
   private static String move(int node) {
     Kernel kernel = ThisHost.KERNEL;
     long page = kernel.map(kernel.pageBytes(), Kernel.PROT_READ_WRITE);
@@ -110,13 +113,13 @@ final class RefusalStory {
     int flags = Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE;
     int errno = kernel.bind(page, kernel.pageBytes(), node, flags);
     kernel.unmap(page, kernel.pageBytes());
-    return errno == 0 ? "works" : Errno.name(errno);
+    return errno == 0 ? "permitted" : Errno.name(errno);
   }
 
   private static NodeAllocator open() {
     return NodeAllocator.builder()
-        .capacity(0, CAPACITY_BYTES)
-        .deviceArena(1000, 0, CAPACITY_BYTES)
+        .capacity(FirstNode.id(), CAPACITY_BYTES)
+        .deviceArena(1000, FirstNode.id(), CAPACITY_BYTES)
         .open();
   }
 

@@ -2,9 +2,11 @@
 package org.cdmalloc.numa;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.sun.jna.Platform;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +18,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.cdmalloc.numa.ChildJvm.End;
+import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.Node;
 import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -92,19 +97,21 @@ final class RefusalTest {
 
   /** What cannot be brought about here, from what is known of it. */
   @TestFactory
-  Stream<DynamicTest> wordsForOtherHosts() {
+  Stream<DynamicTest> wordsForOtherHosts() throws IOException {
     Map<String, String> words = new LinkedHashMap<>();
     words.put("security-module", new Refusal(false, true).ofBinding(Errno.EACCES));
     words.put("sandbox", new Refusal(false, true).ofBinding(Errno.ENOSYS));
     words.put("no-numa", new Refusal(false, false).ofBinding(Errno.ENOSYS));
     words.put("unexpected", new Refusal(true, true).ofBinding(Errno.EFAULT));
+    words.put("nothing-tells", findings(new Silent(), List.of()));
+    words.put("cpuset", findings(new Permissive(), List.of("Mems_allowed_list:\t0,2")));
     words.put("hidden-nodes", Refusal.ofHiddenNodes(NodeMask.of(0, 1), Path.of("/sys")));
     words.put(
         "musl",
         JnaFault.words(
             new UnsatisfiedLinkError(
                 "Error loading shared library ld-linux-x86-64.so.2: No such file or directory"
-                    + " (needed by /root/.cache/JNA/temp/jna1.tmp)")));
+                    + " (needed by FOLDER/jna1.tmp)")));
     words.put(
         "jna-older",
         JnaFault.words(
@@ -125,6 +132,98 @@ final class RefusalTest {
                     entry.getKey(), () -> check(entry.getKey(), entry.getValue() + "\n")));
   }
 
+  /** Permits all, whatever nodes it is asked for. */
+  private static class Permissive extends Kernel {
+    Permissive() {
+      super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
+    }
+
+    @Override
+    int setPolicy(long address, long bytes, int mode, NodeMask nodes, int flags) {
+      return 0;
+    }
+
+    @Override
+    int queryPages(long address, int pageBytes, int[] status) {
+      return 0;
+    }
+  }
+
+  /** Tells of no page where it lies: built without CONFIG_NUMA, say, but for mbind(2). */
+  private static final class Silent extends Permissive {
+    @Override
+    int queryPages(long address, int pageBytes, int[] status) {
+      return Errno.ENOSYS;
+    }
+
+    @Override
+    int nodeOfPage(long address) {
+      return -Errno.ENOSYS;
+    }
+
+    @Override
+    NumaMaps numaMaps() {
+      return NumaMaps.of(List.of());
+    }
+  }
+
+  private static LinuxSource open(
+      Kernel kernel, Machine host, boolean hasNodes, List<String> status) throws IOException {
+    Path file = Files.createTempFile("status", "");
+    try {
+      Files.write(file, status);
+      return LinuxSourceProvider.open(
+          kernel, host, KeyedText.of(file), new Refusal(false, hasNodes));
+    } finally {
+      Files.delete(file);
+    }
+  }
+
+  private static Machine ofFourNodes() {
+    return Machine.builder()
+        .node(Node.of(0, "0-3", 1L << 30))
+        .node(Node.of(1, "4-7", 1L << 30))
+        .node(Node.of(2, "", 1L << 30))
+        .node(Node.of(3, "", 1L << 30))
+        .build();
+  }
+
+  private static String findings(Kernel kernel, List<String> status) throws IOException {
+    return String.join("\n", open(kernel, ofFourNodes(), true, status).diagnosis().findings());
+  }
+
+  @Test
+  void onlyNodesThatTheCpusetAllowsAreOffered() throws IOException {
+    LinuxSource source =
+        open(new Permissive(), ofFourNodes(), true, List.of("Mems_allowed_list:\t0,2"));
+    assertEquals(NodeMask.of(0, 2), source.machine().withMemory());
+    assertEquals(NodeMask.of(0, 1), source.machine().withCpus());
+    assertTrue(source.diagnosis().binds());
+    assertThrows(IllegalArgumentException.class, () -> source.reserve(1, 1 << 20));
+    LinuxSource whole = open(new Permissive(), ofFourNodes(), true, List.of());
+    assertEquals(NodeMask.of(0, 1, 2, 3), whole.machine().withMemory());
+    assertEquals(List.of(), whole.diagnosis().findings());
+  }
+
+  @Test
+  void nothingIsBoundWhereSeveralNodesAreHidden() throws IOException {
+    Machine one = Machine.builder().node(Node.of(0, "0-3", 4L << 30)).build();
+    Diagnosis hidden =
+        open(new Permissive(), one, false, List.of("Mems_allowed_list:\t0-1")).diagnosis();
+    assertFalse(hidden.binds());
+    assertEquals(Refusal.ofHiddenNodes(NodeMask.of(0, 1), Machine.SYSFS), hidden.findings().get(0));
+    // One node that is hidden can be no other than the one that memory comes from.
+    Diagnosis single =
+        open(new Permissive(), one, false, List.of("Mems_allowed_list:\t0")).diagnosis();
+    assertTrue(single.binds());
+    assertEquals(1, single.findings().size());
+  }
+
+  @Test
+  void noPlacementIsPromisedWhereNothingTellsOfIt() throws IOException {
+    assertFalse(open(new Silent(), ofFourNodes(), true, List.of()).diagnosis().binds());
+  }
+
   @Test
   void whatTheDocumentationQuotesIsWhatIsPrinted() throws IOException {
     String page = Files.readString(Path.of("..", "docs", "containers.md"));
@@ -143,7 +242,7 @@ final class RefusalTest {
     }
     List<String> trial = new ArrayList<>(unshare);
     trial.add("true");
-    assumeTrue(ends(trial), "this host lets nobody make mount namespaces: " + trial);
+    ThisHost.assumeRight(ends(trial), "this host lets nobody make mount namespaces: " + trial);
     unshare.addAll(List.of("sh", "-c", command + " && exec \"$@\"", "sh"));
     return new ChildJvm().through(unshare.toArray(String[]::new));
   }
@@ -160,7 +259,17 @@ final class RefusalTest {
   private static String run(ChildJvm child, String... arguments) {
     End end = child.run(RefusalStory.class, arguments);
     assertEquals(0, end.exitCode(), end.text());
-    return end.text();
+    return asOnNode0(end.text());
+  }
+
+  /** The texts are those of a host of another architecture, with other pages, on another node. */
+  private static String asOnNode0(String text) {
+    int node = FirstNode.id();
+    int pages = RefusalStory.BLOCK_BYTES / ThisHost.KERNEL.pageBytes();
+    return text.replace(pages + " pages on node " + node, "1024 pages on node 0")
+        .replace("onNode(" + node + ")", "onNode(0)")
+        .replace("placement=on node " + node + ", node=" + node, "placement=on node 0, node=0")
+        .replace('/' + Platform.RESOURCE_PREFIX + '/', "/PLATFORM/");
   }
 
   /** Compares with the golden section; what was seen is left beside it for whoever changes it. */

@@ -17,12 +17,13 @@ import org.junit.jupiter.api.Test;
 
 /** A region's address space stays as long as a view of it can be reached, and no longer. */
 final class ReleasedRegionTest {
+  private static final int NODE = ThisHost.NODE;
   private static final int ROUNDS = 200;
 
   private record Stale(long address, ByteBuffer view) {}
 
   private static Stale release(MemorySource source) {
-    Region region = source.reserve(0, 4 << 20);
+    Region region = source.reserve(NODE, 4 << 20);
     source.commit(region, 0, 4 << 20);
     ByteBuffer view = source.view(region, 1 << 20, 4096).slice(8, 8);
     view.putLong(0, 42);
@@ -56,8 +57,8 @@ final class ReleasedRegionTest {
 
   /** Returns an address whose allocator nobody can reach. */
   private static long allocateAndForget(MemorySource source) {
-    NodeAllocator memory = NodeAllocator.builder().source(source).capacity(0, 4 << 20).open();
-    return memory.allocate(2 << 20, Placement.onNode(0));
+    NodeAllocator memory = NodeAllocator.builder().source(source).capacity(NODE, 4 << 20).open();
+    return memory.allocate(2 << 20, Placement.onNode(NODE));
   }
 
   @Test
