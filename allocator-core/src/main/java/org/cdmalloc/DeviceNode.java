@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.DeviceZone;
+import org.cdmalloc.internal.allocation.Requests;
 
 /**
  * The right to use a device node: the node's one root capability, from {@link
@@ -18,14 +19,18 @@ import org.cdmalloc.internal.allocation.DeviceZone;
  * <p>Safe for use by any number of threads.
  */
 public final class DeviceNode {
+  private static final long ANY = 1;
+
   private final DeviceZone zone;
   private final AllocationPath allocation;
   private final Placement placement;
+  private final Requests requests;
 
   DeviceNode(DeviceZone zone, AllocationPath allocation) {
     this.zone = zone;
     this.allocation = allocation;
     this.placement = Placement.onDevice(zone.node(), zone);
+    this.requests = new Requests(allocation, placement, zone);
   }
 
   /**
@@ -70,7 +75,21 @@ public final class DeviceNode {
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
   public long allocate(long bytes) {
-    return allocation.allocate(zone.path(), bytes, placement);
+    return requests.allocate(bytes, ANY);
+  }
+
+  /**
+   * Allocates a block on this node at a multiple of an alignment. Its content is not defined.
+   *
+   * @param bytes as for {@link #allocate(long)}
+   * @param alignment a power of two, 1 … 2 MiB
+   * @return its address, a multiple of both 4096 and the alignment
+   * @throws NodeMemoryExhaustedException if the node has no room
+   * @throws IllegalArgumentException if {@code bytes} is negative, or the alignment not as said
+   * @throws IllegalStateException if the node is not online or the allocator is closed
+   */
+  public long allocate(long bytes, long alignment) {
+    return requests.allocate(bytes, alignment);
   }
 
   /**
@@ -82,7 +101,7 @@ public final class DeviceNode {
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
   public long tryAllocate(long bytes) {
-    return allocation.tryAllocate(zone.path(), bytes);
+    return requests.tryAllocate(bytes, ANY);
   }
 
   /**
@@ -95,7 +114,20 @@ public final class DeviceNode {
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
   public ByteBuffer allocateBuffer(int bytes) {
-    return allocation.allocateBuffer(zone.path(), bytes, placement);
+    return requests.allocateBuffer(bytes, true);
+  }
+
+  /**
+   * Allocates a buffer on this node that may show what a block held before.
+   *
+   * @param bytes its capacity, 0 or more
+   * @return a direct, big-endian buffer of exactly that capacity
+   * @throws NodeMemoryExhaustedException if the node has no room
+   * @throws IllegalArgumentException if {@code bytes} is negative
+   * @throws IllegalStateException if the node is not online or the allocator is closed
+   */
+  public ByteBuffer allocateBufferUninitialized(int bytes) {
+    return requests.allocateBuffer(bytes, false);
   }
 
   /**
@@ -107,7 +139,35 @@ public final class DeviceNode {
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
   public ByteBuffer tryAllocateBuffer(int bytes) {
-    return allocation.tryAllocateBuffer(zone.path(), bytes);
+    return requests.tryAllocateBuffer(bytes, true);
+  }
+
+  /**
+   * Returns a buffer over part of a live block, as {@link SystemMemory#buffer} does.
+   *
+   * @param address the part's first byte, anywhere in the block
+   * @param bytes its length, 0 … to the end of the block's last page
+   * @return a direct, big-endian buffer of exactly that capacity
+   * @throws IllegalArgumentException if {@code bytes} is negative, the address is foreign, or the
+   *     part ends outside the block
+   * @throws MemoryCorruptionError if the address lies in no live block
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public ByteBuffer buffer(long address, int bytes) {
+    return allocation.buffer(address, bytes);
+  }
+
+  /**
+   * Returns how many bytes of a block may be used, as {@link SystemMemory#usableBytes} does.
+   *
+   * @param address the block's first byte
+   * @return bytes
+   * @throws IllegalArgumentException if the address is foreign, misaligned, or inside a block
+   * @throws MemoryCorruptionError if the block that began there was freed before
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public long usableBytes(long address) {
+    return allocation.usableBytes(address);
   }
 
   /**
@@ -132,6 +192,17 @@ public final class DeviceNode {
    */
   public void free(ByteBuffer buffer) {
     allocation.free(Objects.requireNonNull(buffer, "buffer"));
+  }
+
+  /**
+   * Opens a scope on this node that frees what was allocated in it.
+   *
+   * @return a new arena without blocks; requests in it need the node online
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public NodeArena arena() {
+    allocation.requireOpen();
+    return new NodeArena(allocation, requests);
   }
 
   /** Prints {@code DeviceNode[node=2, online=true]}. */

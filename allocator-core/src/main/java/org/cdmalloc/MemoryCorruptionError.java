@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc;
 
+import java.util.Objects;
+
 /**
  * Thrown when memory was used in a way that breaks the allocator's account of it, such as freeing a
  * block twice. The program has a defect that may have damaged other data; nothing was changed by
@@ -15,6 +17,6 @@ public final class MemoryCorruptionError extends Error {
    * @param message what was found, with addresses in hexadecimal
    */
   public MemoryCorruptionError(String message) {
-    super(message);
+    super(Objects.requireNonNull(message, "message"));
   }
 }

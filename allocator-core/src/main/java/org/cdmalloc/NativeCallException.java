@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc;
 
+import java.util.Objects;
+
 /**
  * Thrown when a call of the operating system fails in a way that is neither the caller's mistake
  * nor exhaustion.
@@ -23,7 +25,14 @@ public final class NativeCallException extends RuntimeException {
    * @param arguments what it was called with, as {@code name=value} pairs
    */
   public NativeCallException(String function, int errno, String errorName, String arguments) {
-    super(function + " failed: errno=" + errorName + " (" + errno + "), " + arguments);
+    super(
+        Objects.requireNonNull(function, "function")
+            + " failed: errno="
+            + Objects.requireNonNull(errorName, "errorName")
+            + " ("
+            + errno
+            + "), "
+            + Objects.requireNonNull(arguments, "arguments"));
     this.function = function;
     this.errno = errno;
   }

@@ -3,21 +3,22 @@ package org.cdmalloc;
 
 import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.Assembly;
 import org.cdmalloc.internal.allocation.DeviceZone;
+import org.cdmalloc.internal.allocation.Paths;
+import org.cdmalloc.internal.allocation.Requests;
 import org.cdmalloc.internal.allocation.Sources;
-import org.cdmalloc.internal.allocation.SystemPaths;
 import org.cdmalloc.internal.allocation.Warnings;
-import org.cdmalloc.internal.allocation.ZonePath;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
@@ -43,23 +44,26 @@ import org.cdmalloc.topology.NodeMask;
  * <p>Safe for use by any number of threads. Allocating and freeing by address makes no garbage on
  * the Java heap once warm; a buffer is one object.
  */
-public final class NodeAllocator implements AutoCloseable {
+public final class NodeAllocator implements SystemMemory, AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
 
   private final Assembly parts;
   private final AllocationPath allocation;
-  private final SystemPaths system;
+  private final Map<Placement, Requests> resolved = new ConcurrentHashMap<>();
   private final Map<Integer, DeviceNode> devices;
+
+  /** All of this object's {@link SystemMemory}, and all that {@link #systemView} shows. */
+  private final SystemMemory system;
 
   private NodeAllocator(Assembly parts) {
     this.parts = parts;
     this.allocation = parts.allocation();
-    this.system = parts.system();
     this.devices =
         parts.devices().entrySet().stream()
             .collect(
                 Collectors.toUnmodifiableMap(
                     Map.Entry::getKey, device -> new DeviceNode(device.getValue(), allocation)));
+    this.system = at(Placement.LOCAL);
   }
 
   /**
@@ -122,140 +126,109 @@ public final class NodeAllocator implements AutoCloseable {
   }
 
   /**
-   * Allocates a block near the caller, on system memory. Its content is not defined.
+   * Returns memory whose default placement is another one. The placement is resolved now, and
+   * looked up no more.
    *
-   * @param bytes its size, 0 or more; 0 counts as 1; rounded up to whole pages of 4 KiB
-   * @return its address, a multiple of 4096
-   * @throws NodeMemoryExhaustedException if no system node has room above its low mark
-   * @throws IllegalArgumentException if {@code bytes} is negative
-   * @throws IllegalStateException if closed
-   */
-  public long allocate(long bytes) {
-    return allocation.allocate(system.local(), bytes, Placement.LOCAL);
-  }
-
-  /**
-   * Allocates a block where a placement says. Its content is not defined.
-   *
-   * @param bytes as for {@link #allocate(long)}
-   * @param placement where
-   * @return its address, a multiple of 4096
-   * @throws NodeMemoryExhaustedException if no node of the placement has room
+   * @param placement the default
+   * @return memory of this allocator; requests that name a placement of their own are served there
    * @throws NodeAccessException if the placement names a device node without its capability, or
    *     insists on nodes that the kernel refuses to bind to
-   * @throws IllegalArgumentException if {@code bytes} is negative, the machine has none of the
-   *     nodes, or the placement is of another allocator's device
-   * @throws IllegalStateException if closed, or the device node is not online
+   * @throws IllegalArgumentException if the machine has none of the nodes, or the placement is of
+   *     another allocator's device
+   * @throws IllegalStateException if closed
    */
+  public SystemMemory at(Placement placement) {
+    return new PlacedMemory(allocation, this::requests, placement);
+  }
+
+  /**
+   * Returns this allocator's memory for code that shall have no more of it: no way to device nodes,
+   * none to close.
+   *
+   * @return the same object each time; it cannot be cast to an allocator
+   */
+  public SystemMemory systemView() {
+    return system;
+  }
+
+  @Override
+  public long allocate(long bytes) {
+    return system.allocate(bytes);
+  }
+
+  @Override
+  public long allocate(long bytes, long alignment) {
+    return system.allocate(bytes, alignment);
+  }
+
+  @Override
   public long allocate(long bytes, Placement placement) {
-    return allocation.allocate(path(placement), bytes, placement);
+    return system.allocate(bytes, placement);
   }
 
-  /**
-   * Allocates a block near the caller if there is room.
-   *
-   * @param bytes as for {@link #allocate(long)}
-   * @return its address, or 0 if no system node has room above its low mark
-   * @throws IllegalArgumentException if {@code bytes} is negative
-   * @throws IllegalStateException if closed
-   */
+  @Override
   public long tryAllocate(long bytes) {
-    return allocation.tryAllocate(system.local(), bytes);
+    return system.tryAllocate(bytes);
   }
 
-  /**
-   * Allocates a block where a placement says, if there is room.
-   *
-   * @param bytes as for {@link #allocate(long)}
-   * @param placement where
-   * @return its address, or 0 if no node of the placement has room
-   * @throws NodeAccessException as {@link #allocate(long, Placement)}
-   * @throws IllegalArgumentException as {@link #allocate(long, Placement)}
-   * @throws IllegalStateException as {@link #allocate(long, Placement)}
-   */
+  @Override
   public long tryAllocate(long bytes, Placement placement) {
-    return allocation.tryAllocate(path(placement), bytes);
+    return system.tryAllocate(bytes, placement);
   }
 
-  /**
-   * Allocates a zeroed buffer near the caller, on system memory.
-   *
-   * @param bytes its capacity, 0 or more
-   * @return a direct, big-endian buffer of exactly that capacity
-   * @throws NodeMemoryExhaustedException if no system node has room above its low mark
-   * @throws IllegalArgumentException if {@code bytes} is negative
-   * @throws IllegalStateException if closed
-   */
+  @Override
   public ByteBuffer allocateBuffer(int bytes) {
-    return allocation.allocateBuffer(system.local(), bytes, Placement.LOCAL);
+    return system.allocateBuffer(bytes);
   }
 
-  /**
-   * Allocates a zeroed buffer where a placement says.
-   *
-   * @param bytes its capacity, 0 or more
-   * @param placement where
-   * @return a direct, big-endian buffer of exactly that capacity
-   * @throws NodeMemoryExhaustedException if no node of the placement has room
-   * @throws NodeAccessException as {@link #allocate(long, Placement)}
-   * @throws IllegalArgumentException as {@link #allocate(long, Placement)}
-   * @throws IllegalStateException as {@link #allocate(long, Placement)}
-   */
+  @Override
   public ByteBuffer allocateBuffer(int bytes, Placement placement) {
-    return allocation.allocateBuffer(path(placement), bytes, placement);
+    return system.allocateBuffer(bytes, placement);
   }
 
-  /**
-   * Allocates a zeroed buffer near the caller if there is room.
-   *
-   * @param bytes its capacity, 0 or more
-   * @return a direct, big-endian buffer of exactly that capacity, or null
-   * @throws IllegalArgumentException if {@code bytes} is negative
-   * @throws IllegalStateException if closed
-   */
+  @Override
+  public ByteBuffer allocateBufferUninitialized(int bytes) {
+    return system.allocateBufferUninitialized(bytes);
+  }
+
+  @Override
+  public ByteBuffer allocateBufferUninitialized(int bytes, Placement placement) {
+    return system.allocateBufferUninitialized(bytes, placement);
+  }
+
+  @Override
   public ByteBuffer tryAllocateBuffer(int bytes) {
-    return allocation.tryAllocateBuffer(system.local(), bytes);
+    return system.tryAllocateBuffer(bytes);
   }
 
-  /**
-   * Allocates a zeroed buffer where a placement says, if there is room.
-   *
-   * @param bytes its capacity, 0 or more
-   * @param placement where
-   * @return a direct, big-endian buffer of exactly that capacity, or null
-   * @throws NodeAccessException as {@link #allocate(long, Placement)}
-   * @throws IllegalArgumentException as {@link #allocate(long, Placement)}
-   * @throws IllegalStateException as {@link #allocate(long, Placement)}
-   */
+  @Override
   public ByteBuffer tryAllocateBuffer(int bytes, Placement placement) {
-    return allocation.tryAllocateBuffer(path(placement), bytes);
+    return system.tryAllocateBuffer(bytes, placement);
   }
 
-  /**
-   * Frees a block of this allocator, wherever it lies and whoever allocated it.
-   *
-   * @param address the block's first byte
-   * @throws IllegalArgumentException if no block of this allocator begins there: the address is
-   *     foreign, misaligned, or inside a block
-   * @throws MemoryCorruptionError if the block that began there was freed before
-   * @throws IllegalStateException if closed
-   */
+  @Override
+  public ByteBuffer buffer(long address, int bytes) {
+    return system.buffer(address, bytes);
+  }
+
+  @Override
+  public long usableBytes(long address) {
+    return system.usableBytes(address);
+  }
+
+  @Override
   public void free(long address) {
-    allocation.free(address);
+    system.free(address);
   }
 
-  /**
-   * Frees the block whose first byte is a buffer's index 0. Position, limit, order, duplicates and
-   * read-only views make no difference. The buffer must not be used afterwards.
-   *
-   * @param buffer the buffer
-   * @throws IllegalArgumentException if it is on the Java heap, or no block of this allocator
-   *     begins at its index 0
-   * @throws MemoryCorruptionError if the block that began there was freed before
-   * @throws IllegalStateException if closed
-   */
+  @Override
   public void free(ByteBuffer buffer) {
-    allocation.free(Objects.requireNonNull(buffer, "buffer"));
+    system.free(buffer);
+  }
+
+  @Override
+  public NodeArena arena(Placement placement) {
+    return system.arena(placement);
   }
 
   /**
@@ -286,11 +259,28 @@ public final class NodeAllocator implements AutoCloseable {
   }
 
   /**
-   * Returns the account of every node that has a capacity.
+   * Gives the memory back to the kernel that is in no block, as far as it fills whole commit units
+   * of 2 MiB; committed bytes of {@link #report()} fall by as much.
    *
-   * @return one report per node, ascending
+   * @return the bytes that are committed no longer; 0 once closed
+   * @throws NativeCallException if the platform fails to take some back; that counts as committed
+   *     no longer, comes back into use first, and is offered again after that
    */
-  public List<NodeReport> report() {
+  public long trim() {
+    return allocation.trim(false);
+  }
+
+  /** Gives back what nobody used since the last look, as happens once per purge delay. */
+  long purgeIdle() {
+    return allocation.trim(true);
+  }
+
+  /**
+   * Returns the account of every node that has a capacity, and of every striped zone.
+   *
+   * @return a new report
+   */
+  public MemoryReport report() {
     return parts.report();
   }
 
@@ -305,31 +295,48 @@ public final class NodeAllocator implements AutoCloseable {
    */
   @Override
   public void close() {
-    int live = allocation.close();
+    int live = parts.close();
     if (live > 0) {
       LOGGER.log(Level.WARNING, "closed with live blocks: blocks={0}", Integer.toString(live));
     }
   }
 
-  private ZonePath path(Placement placement) {
+  private Requests requests(Placement placement) {
+    allocation.requireOpen();
+    Requests requests = resolved.get(placement);
+    if (requests == null) {
+      requests = new Requests(allocation, placement, paths(placement));
+      Requests before = resolved.putIfAbsent(placement, requests);
+      requests = before == null ? requests : before;
+    }
+    return requests;
+  }
+
+  private Paths paths(Placement placement) {
     Object capability = placement.capability();
     if (capability == null) {
-      return system.of(placement);
+      return parts.system().of(placement);
     }
     if (parts.devices().get(placement.nodes().first()) != capability) {
       throw new IllegalArgumentException(
           "placement is of another allocator's device: placement=" + placement);
     }
-    return ((DeviceZone) capability).path();
+    return (DeviceZone) capability;
   }
 
   /** Describes an allocator. Not safe for use by several threads. */
   public static final class Builder {
+    private static final Duration LONGEST_DELAY = Duration.ofDays(1);
+    private static final Duration SHORTEST_DELAY = Duration.ofMillis(10);
+
     private final Map<Integer, Long> capacities = new TreeMap<>();
+    private final Map<Integer, Marks> marks = new TreeMap<>();
     private final Map<Integer, Assembly.Arena> arenas = new LinkedHashMap<>();
     private Machine machine;
     private MemorySource source;
     private NodeMask deviceNodes;
+    private Zeroing zeroing = Zeroing.ON_ALLOCATE;
+    private Duration purgeDelay = Duration.ofSeconds(1);
 
     private Builder() {}
 
@@ -409,6 +416,59 @@ public final class NodeAllocator implements AutoCloseable {
     }
 
     /**
+     * Sets the levels of a node's free memory at which requests are turned away. Requests that
+     * insist on no node stop at the low mark, so that the rest serves those that do. By default min
+     * is 1/256 of the capacity, low 1.25 times and high 1.5 times that.
+     *
+     * @param node the node
+     * @param marks the levels, in bytes; rounded down to whole pages of 4 KiB
+     * @return this
+     * @throws IllegalArgumentException whether they fit the capacity is checked by {@link #open()}
+     */
+    public Builder watermarks(int node, Marks marks) {
+      this.marks.put(node, Objects.requireNonNull(marks, "marks"));
+      return this;
+    }
+
+    /**
+     * Sets when memory is zeroed that a block used before. By default buffers are zeroed when they
+     * are allocated.
+     *
+     * @param zeroing when
+     * @return this
+     */
+    public Builder zeroing(Zeroing zeroing) {
+      this.zeroing = Objects.requireNonNull(zeroing, "zeroing");
+      return this;
+    }
+
+    /**
+     * Sets after which time memory goes back to the kernel that no block used meanwhile: after one
+     * to two delays. By default one second. A daemon thread sees to it.
+     *
+     * @param delay 10 ms … 1 day; zero for never, without a thread: memory then goes back by {@link
+     *     NodeAllocator#trim()} and {@link NodeAllocator#close()} only, and when a request needs it
+     *     elsewhere
+     * @return this
+     * @throws IllegalArgumentException if the delay is not as said
+     */
+    public Builder purgeDelay(Duration delay) {
+      if (!delay.isZero()
+          && (delay.compareTo(SHORTEST_DELAY) < 0 || delay.compareTo(LONGEST_DELAY) > 0)) {
+        throw new IllegalArgumentException(
+            "not a purge delay: delay="
+                + delay
+                + "; give "
+                + SHORTEST_DELAY
+                + " to "
+                + LONGEST_DELAY
+                + ", or zero for never");
+      }
+      this.purgeDelay = delay;
+      return this;
+    }
+
+    /**
      * Opens the allocator. Address space of all system nodes is reserved, none of their memory is
      * used yet; nothing of the device nodes is reserved.
      *
@@ -423,7 +483,8 @@ public final class NodeAllocator implements AutoCloseable {
       NodeMask devices = deviceNodes != null ? deviceNodes : memory.machine().memoryOnly();
       // Asked first: nothing may fail once regions are reserved, they would never be released.
       Diagnosis diagnosis = memory.diagnosis();
-      Assembly parts = Assembly.of(memory, devices, arenas.values(), capacities);
+      Assembly.Settings settings = new Assembly.Settings(capacities, marks, zeroing, purgeDelay);
+      Assembly parts = Assembly.of(memory, devices, arenas.values(), settings);
       if (!diagnosis.binds()) {
         Warnings.once(
             "memory is not bound to nodes here, requests that name a node will be refused: "

@@ -2,11 +2,15 @@
 package org.cdmalloc;
 
 import java.util.List;
+import java.util.Objects;
 import org.cdmalloc.topology.Zonelist.Kind;
 
 /**
  * The account of one node at one moment. The figures are read one after another while others
- * allocate and free; at rest they agree.
+ * allocate and free; at rest they agree. Immutable.
+ *
+ * <p>A node's capacity is used by its own zone, whose blocks lie on this node alone, and by striped
+ * zones, which deal their pages out to several nodes and have a {@link StripeReport} of their own.
  *
  * @param node the node
  * @param kind system RAM or a device's memory; totals of the two are never added up
@@ -15,11 +19,16 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param online false for a device node of which nothing is reserved yet; all figures but the
  *     capacity are then 0
  * @param capacityBytes the most that may be used
- * @param committedBytes what the kernel gave so far
- * @param usedBytes what live blocks hold
- * @param liveBlocks how many there are
- * @param lowMarkBytes what requests that do not insist on the node leave free
- * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup>, as in {@code /proc/buddyinfo}
+ * @param reservedBytes the address space of the node's own zone, which costs no memory
+ * @param committedBytes what the kernel gave to the node's own zone and did not get back
+ * @param usedBytes what live blocks of the node's own zone hold
+ * @param stripedBytes what the kernel gave of this node to striped zones, used by them or not
+ * @param liveBlocks how many blocks of the node's own zone are live
+ * @param marks the levels of free memory at which requests are turned away
+ * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup> in the node's own zone, committed
+ *     or not, as in {@code /proc/buddyinfo}; together more than {@link #freeBytes()} where striped
+ *     zones took a part of the capacity
+ * @param counters what became of the requests for this node
  */
 public record NodeReport(
     int node,
@@ -27,11 +36,14 @@ public record NodeReport(
     int backingNode,
     boolean online,
     long capacityBytes,
+    long reservedBytes,
     long committedBytes,
     long usedBytes,
-    int liveBlocks,
-    long lowMarkBytes,
-    List<Integer> freeBlocksPerOrder) {
+    long stripedBytes,
+    long liveBlocks,
+    Marks marks,
+    List<Integer> freeBlocksPerOrder,
+    NumaCounters counters) {
   /**
    * Makes a report; the list is copied.
    *
@@ -40,13 +52,66 @@ public record NodeReport(
    * @param backingNode as {@link #backingNode()}
    * @param online as {@link #online()}
    * @param capacityBytes as {@link #capacityBytes()}
+   * @param reservedBytes as {@link #reservedBytes()}
    * @param committedBytes as {@link #committedBytes()}
    * @param usedBytes as {@link #usedBytes()}
+   * @param stripedBytes as {@link #stripedBytes()}
    * @param liveBlocks as {@link #liveBlocks()}
-   * @param lowMarkBytes as {@link #lowMarkBytes()}
+   * @param marks as {@link #marks()}
    * @param freeBlocksPerOrder as {@link #freeBlocksPerOrder()}
+   * @param counters as {@link #counters()}
+   * @throws NullPointerException if an argument or an element is null
    */
   public NodeReport {
+    Objects.requireNonNull(kind, "kind");
+    Objects.requireNonNull(marks, "marks");
     freeBlocksPerOrder = List.copyOf(freeBlocksPerOrder);
+    Objects.requireNonNull(counters, "counters");
+  }
+
+  /**
+   * Returns the report of a device node of which nothing is reserved yet.
+   *
+   * @param node the device node
+   * @param backingNode the node whose memory it is
+   * @param capacityBytes the most that may be used once it is online
+   * @return a report without any other figure
+   */
+  public static NodeReport offline(int node, int backingNode, long capacityBytes) {
+    return new NodeReport(
+        node,
+        Kind.DEVICE,
+        backingNode,
+        false,
+        capacityBytes,
+        0,
+        0,
+        0,
+        0,
+        0,
+        Marks.NONE,
+        List.of(),
+        NumaCounters.ZERO);
+  }
+
+  /**
+   * Returns what is left of the capacity for new blocks: neither in live blocks nor in striped
+   * zones. Whether the kernel has as much is another question.
+   *
+   * @return bytes, not negative
+   */
+  public long freeBytes() {
+    return Math.max(0, capacityBytes - usedBytes - stripedBytes);
+  }
+
+  /**
+   * Returns what the node's own zone holds of the kernel in no live block: the most that a trim can
+   * give back.
+   *
+   * @return bytes, not negative
+   */
+  public long cachedBytes() {
+    // A block is counted before the memory behind it.
+    return Math.max(0, committedBytes - usedBytes);
   }
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc;
 
+import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalInt;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.NodeMask;
 
 /**
@@ -18,8 +21,14 @@ public final class Placement {
     ON_NODE,
     /** On one node, else near it: MPOL_PREFERRED. */
     PREFERRED,
+    /** On one of several nodes, nearest to the caller first; else on any: MPOL_PREFERRED_MANY. */
+    PREFERRED_MANY,
     /** On one of several nodes, nearest to the caller first, or not at all: MPOL_BIND. */
     BIND,
+    /** On several nodes in turn; where one is full, near it: MPOL_INTERLEAVE. */
+    INTERLEAVE,
+    /** As INTERLEAVE, more for the nodes of more weight: MPOL_WEIGHTED_INTERLEAVE. */
+    WEIGHTED_INTERLEAVE,
     /** On a device node or not at all. */
     DEVICE
   }
@@ -28,16 +37,29 @@ public final class Placement {
    * On the node whose CPU runs the calling thread, else on the next nearest system node. Implicit:
    * no node is named, so no device node is ever used.
    */
-  public static final Placement LOCAL = new Placement(Mode.LOCAL, NodeMask.EMPTY, null);
+  public static final Placement LOCAL = new Placement(Mode.LOCAL, NodeMask.EMPTY);
+
+  private static final int NO_HOME = -1;
 
   private final Mode mode;
   private final NodeMask nodes;
+  private final Map<Integer, Integer> weights;
+  private final int home;
   private final Object capability;
+  private final int hash;
 
-  private Placement(Mode mode, NodeMask nodes, Object capability) {
+  private Placement(Mode mode, NodeMask nodes) {
+    this(mode, nodes, Map.of(), NO_HOME, null);
+  }
+
+  private Placement(
+      Mode mode, NodeMask nodes, Map<Integer, Integer> weights, int home, Object capability) {
     this.mode = mode;
     this.nodes = nodes;
+    this.weights = weights;
+    this.home = home;
     this.capability = capability;
+    this.hash = Objects.hash(mode, nodes, weights, home);
   }
 
   /**
@@ -49,7 +71,7 @@ public final class Placement {
    *     is known when the placement is used
    */
   public static Placement onNode(int node) {
-    return new Placement(Mode.ON_NODE, NodeMask.of(node), null);
+    return new Placement(Mode.ON_NODE, NodeMask.of(node));
   }
 
   /**
@@ -61,7 +83,7 @@ public final class Placement {
    *     is known when the placement is used
    */
   public static Placement preferred(int node) {
-    return new Placement(Mode.PREFERRED, NodeMask.of(node), null);
+    return new Placement(Mode.PREFERRED, NodeMask.of(node));
   }
 
   /**
@@ -73,10 +95,73 @@ public final class Placement {
    * @throws IllegalArgumentException if the mask is empty
    */
   public static Placement bind(NodeMask nodes) {
-    if (nodes.isEmpty()) {
-      throw new IllegalArgumentException("bind needs a node: nodes=(none)");
+    return new Placement(Mode.BIND, requireSome(nodes, "bind"));
+  }
+
+  /**
+   * Returns the placement on one of several nodes, nearest to the caller first, or else on any
+   * system node, nearest first. Nodes that the machine lacks are left out when the placement is
+   * used.
+   *
+   * @param nodes the nodes
+   * @return the placement
+   * @throws IllegalArgumentException if the mask is empty
+   */
+  public static Placement preferredMany(NodeMask nodes) {
+    return new Placement(Mode.PREFERRED_MANY, requireSome(nodes, "preferredMany"));
+  }
+
+  /**
+   * Returns the placement on several nodes in turn. The OS pages of a block of an OS page and more
+   * are dealt out one by one; smaller blocks lie on one node each, and go round the nodes one after
+   * another. Where a node has no room, a block lies on one of the nodes, or else on any system
+   * node, as a whole. Nodes that the machine lacks are left out when the placement is used.
+   *
+   * @param nodes the nodes
+   * @return the placement
+   * @throws IllegalArgumentException if the mask is empty
+   */
+  public static Placement interleave(NodeMask nodes) {
+    return new Placement(Mode.INTERLEAVE, requireSome(nodes, "interleave"));
+  }
+
+  /**
+   * Returns the placement on several nodes in turn, as {@link #interleave} does, where each turn of
+   * a node is as many OS pages, or as many smaller blocks, as its weight. The weights are the
+   * placement's own: those of {@code /sys/kernel/mm/mempolicy/weighted_interleave} are not used.
+   *
+   * @param weights by node, 1 … 255
+   * @return the placement
+   * @throws IllegalArgumentException if there is no node, a number is not a node's, or a weight is
+   *     not as said
+   */
+  public static Placement weightedInterleave(Map<Integer, Integer> weights) {
+    NodeMask nodes = Stripe.weighted(weights).nodes();
+    return new Placement(Mode.WEIGHTED_INTERLEAVE, nodes, Map.copyOf(weights), NO_HOME, null);
+  }
+
+  /**
+   * Returns the same placement with a home node: the node from which nearness is judged, instead of
+   * the caller's (set_mempolicy_home_node(2)). It need not be one of the placement's nodes.
+   *
+   * @param node the node's number; whether the machine has it is known when the placement is used
+   * @return a {@link #bind} or {@link #preferredMany} placement
+   * @throws IllegalArgumentException if it is not a node number, or the placement is of another
+   *     kind, for which a home node means nothing
+   */
+  public Placement withHomeNode(int node) {
+    if (mode != Mode.BIND && mode != Mode.PREFERRED_MANY) {
+      throw new IllegalArgumentException(
+          "only bind and preferredMany have a home node: placement=" + this + ", node=" + node);
     }
-    return new Placement(Mode.BIND, nodes, null);
+    return new Placement(mode, nodes, weights, NodeMask.of(node).first(), capability);
+  }
+
+  private static NodeMask requireSome(NodeMask nodes, String kind) {
+    if (nodes.isEmpty()) {
+      throw new IllegalArgumentException(kind + " needs a node: nodes=(none); name at least one");
+    }
+    return nodes;
   }
 
   /**
@@ -86,7 +171,7 @@ public final class Placement {
    * @param capability what proves the right to it, compared by identity
    */
   static Placement onDevice(int node, Object capability) {
-    return new Placement(Mode.DEVICE, NodeMask.of(node), capability);
+    return new Placement(Mode.DEVICE, NodeMask.of(node), Map.of(), NO_HOME, capability);
   }
 
   /** Returns what proves the right to a device node; null for all other placements. */
@@ -112,28 +197,54 @@ public final class Placement {
     return nodes;
   }
 
+  /**
+   * Returns the weights of a weighted interleaving.
+   *
+   * @return by node, immutable; empty for all other placements
+   */
+  public Map<Integer, Integer> weights() {
+    return weights;
+  }
+
+  /**
+   * Returns the node from which nearness is judged.
+   *
+   * @return empty where that is the caller's
+   */
+  public OptionalInt homeNode() {
+    return home == NO_HOME ? OptionalInt.empty() : OptionalInt.of(home);
+  }
+
   @Override
   public boolean equals(Object other) {
-    return other instanceof Placement that
-        && that.mode == mode
-        && that.nodes.equals(nodes)
-        && Objects.equals(that.capability, capability);
+    return other == this
+        || (other instanceof Placement that
+            && that.mode == mode
+            && that.nodes.equals(nodes)
+            && that.weights.equals(weights)
+            && that.home == home
+            && that.capability == capability);
   }
 
   @Override
   public int hashCode() {
-    return 31 * mode.hashCode() + nodes.hashCode();
+    return hash;
   }
 
-  /** Prints {@code local}, {@code on node 2}, {@code bind 0-1}. */
+  /** Prints {@code local}, {@code on node 2}, {@code bind 0-1}, {@code bind 0-1 from node 3}. */
   @Override
   public String toString() {
-    return switch (mode) {
-      case LOCAL -> "local";
-      case ON_NODE -> "on node " + nodes;
-      case PREFERRED -> "preferred " + nodes;
-      case BIND -> "bind " + nodes;
-      case DEVICE -> "device " + nodes;
-    };
+    String text =
+        switch (mode) {
+          case LOCAL -> "local";
+          case ON_NODE -> "on node " + nodes;
+          case PREFERRED -> "preferred " + nodes;
+          case PREFERRED_MANY -> "preferred many " + nodes;
+          case BIND -> "bind " + nodes;
+          case INTERLEAVE -> "interleave " + nodes;
+          case WEIGHTED_INTERLEAVE -> "weighted interleave " + Stripe.weighted(weights);
+          case DEVICE -> "device " + nodes;
+        };
+    return home == NO_HOME ? text : text + " from node " + home;
   }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -65,7 +66,7 @@ final class LargeMachineTest {
   private static NodeAllocator open(AddressOnlySource source) {
     NodeAllocator.Builder builder = NodeAllocator.builder().source(source);
     source.machine().withMemory().stream().forEach(node -> builder.capacity(node, NODE_BYTES));
-    return builder.open();
+    return builder.purgeDelay(Duration.ZERO).open();
   }
 
   private static long allocatedBytes() {
@@ -81,8 +82,7 @@ final class LargeMachineTest {
   }
 
   private static void assertWhole(NodeAllocator memory, AddressOnlySource source, int node) {
-    NodeReport report =
-        memory.report().stream().filter(r -> r.node() == node).findFirst().orElseThrow();
+    NodeReport report = memory.report().node(node);
     assertEquals(NODE_BYTES, report.capacityBytes());
     assertEquals(0, report.usedBytes());
     assertEquals(0, report.liveBlocks());
@@ -103,7 +103,7 @@ final class LargeMachineTest {
       taken.set((int) (offset / blockBytes));
     }
     assertEquals(blocks, taken.cardinality());
-    assertEquals(NODE_BYTES, memory.report().get(0).usedBytes());
+    assertEquals(NODE_BYTES, memory.report().node(0).usedBytes());
     assertEquals(0, memory.tryAllocate(1, node));
     for (int low = 0, high = blocks - 1; low <= high; low++, high--) {
       memory.free(first + low * blockBytes);
@@ -201,7 +201,7 @@ final class LargeMachineTest {
         blocks.add(block);
         sum += (bytes + PAGE - 1) / PAGE * PAGE;
       }
-      assertEquals(sum, memory.report().get(0).usedBytes());
+      assertEquals(sum, memory.report().node(0).usedBytes());
       blocks.forEach(memory::free);
       assertWhole(memory, source, 0);
       assertEquals(0, memory.tryAllocate(NODE_BYTES + 1, Placement.onNode(0)));
@@ -239,7 +239,10 @@ final class LargeMachineTest {
       }
       long heapBytes = allocatedBytes() - before;
       assertTrue(heapBytes < 64 * HEAP_BYTES_PER_NODE, "heap=" + heapBytes);
-      memory.report().forEach(report -> assertEquals(1, report.liveBlocks(), report::toString));
+      memory
+          .report()
+          .nodes()
+          .forEach(report -> assertEquals(1, report.liveBlocks(), report::toString));
     }
     source.machine().nodes().forEach(n -> assertEquals(n.bytes(), source.freeBytes(n.id())));
   }

@@ -11,14 +11,14 @@ import java.util.Objects;
  *     empty
  */
 public record CommitResult(Outcome outcome, String detail) {
-  /** The range is resident on its node. */
+  /** The range is resident on its node, each page of a striped region on its own. */
   public static final CommitResult COMMITTED = new CommitResult(Outcome.COMMITTED, "");
 
   /** What happened. */
   public enum Outcome {
-    /** The range is resident on its node. */
+    /** The range is resident on its node, each page of a striped region on its own. */
     COMMITTED,
-    /** The node has too little free memory above its low mark. */
+    /** The node, or one of a stripe, has too little free memory above its low mark. */
     NODE_FULL,
     /** The control group or the host has too little left above the margin. */
     LIMIT_REACHED,

@@ -29,6 +29,9 @@ public interface MemorySource {
   /** The bytes between the starts of two root buffers of a region: 1 GiB. */
   long ROOT_BYTES = 1L << 30;
 
+  /** What the address of every root buffer is a multiple of: the size of a huge page, 2 MiB. */
+  long ALIGNMENT_BYTES = 2L << 20;
+
   /**
    * Names the source.
    *
@@ -83,21 +86,39 @@ public interface MemorySource {
   long freeBytes(int node);
 
   /**
-   * Reserves address space whose memory shall come from a node. No memory is used yet.
+   * Reserves address space whose memory shall come from one node: {@link #reserve(Stripe, long)}
+   * with {@link Stripe#of}.
    *
    * @param node a node of {@link #machine()} with memory
-   * @param bytes how much, positive, a whole multiple of {@link #osPageBytes()}
-   * @return the region; {@link Region#isBound()} is false if the platform refuses to bind, and
-   *     {@link #diagnosis()} then says why
+   * @param bytes how much, as there
+   * @return a region of that node alone
    * @throws IllegalArgumentException if there is no such node, it has no memory, or the size is not
    *     as said
    */
-  Region reserve(int node, long bytes);
+  default Region reserve(int node, long bytes) {
+    return reserve(Stripe.of(node), bytes);
+  }
 
   /**
-   * Backs a range with memory of the region's node, zeroed unless something wrote to the range
-   * while it was not committed. Either all of the range is then resident on that node, or nothing
-   * is, and the result says what was full. Never ends in a kill by the kernel where a check with a
+   * Reserves address space whose memory shall come from the nodes of a stripe: its OS page i,
+   * counted from the region's first byte, from {@link Stripe#node node(i)}. No memory is used yet.
+   * Every root, and the region where it has an address, begins at a multiple of {@link
+   * #ALIGNMENT_BYTES}.
+   *
+   * @param stripe nodes of {@link #machine()} with memory
+   * @param bytes how much, positive, a whole multiple of {@link #osPageBytes()}
+   * @return the region; {@link Region#isBound()} is false if the platform refuses to bind, and
+   *     {@link #diagnosis()} then says why
+   * @throws IllegalArgumentException if one of the nodes does not exist or has no memory, or the
+   *     size is not as said
+   */
+  Region reserve(Stripe stripe, long bytes);
+
+  /**
+   * Backs a range with memory of the region's node, or each page with that of the node which the
+   * stripe names, zeroed unless something wrote to the range while it was not committed. Either all
+   * of the range is then resident there, or nothing is, and the result says what was full. One node
+   * of a stripe that is full is enough. Never ends in a kill by the kernel where a check with a
    * margin could have told. Committing what is committed keeps its content.
    *
    * @param region a region of this source

@@ -3,10 +3,11 @@ package org.cdmalloc.spi;
 
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Objects;
 
 /**
- * A contiguous range of offsets whose memory comes from one node: what a {@link MemorySource}
- * reserves.
+ * A contiguous range of offsets whose memory comes from one node, or page by page from the nodes of
+ * a {@link Stripe}: what a {@link MemorySource} reserves.
  *
  * <p>Addresses may have gaps at multiples of {@link MemorySource#ROOT_BYTES}: a source that maps a
  * region in several pieces cannot choose where they lie. Each piece has a root buffer from which
@@ -15,25 +16,38 @@ import java.util.List;
  * source's business.
  */
 public class Region {
-  private final int node;
+  private final Stripe stripe;
   private final long bytes;
   private final boolean bound;
   private final long address;
   private final List<ByteBuffer> roots;
 
   /**
-   * Makes a region.
+   * Makes a region of one node.
    *
    * @param node whose memory it holds
+   * @param bytes as of a region of several nodes
+   * @param bound as of a region of several nodes
+   * @param address as of a region of several nodes
+   * @param roots as of a region of several nodes
+   */
+  public Region(int node, long bytes, boolean bound, long address, List<ByteBuffer> roots) {
+    this(Stripe.of(node), bytes, bound, address, roots);
+  }
+
+  /**
+   * Makes a region.
+   *
+   * @param stripe which nodes its OS pages come from
    * @param bytes its length, in bytes
-   * @param bound true if the platform took the binding to the node
+   * @param bound true if the platform took the binding to the nodes
    * @param address of the first byte where the whole region is contiguous, or 0 where only the
    *     roots know
    * @param roots the i-th views the bytes from offset {@code i * MemorySource.ROOT_BYTES}, at least
    *     that many or to the end; empty for a region that cannot be viewed, which must then have an
    *     address
    */
-  public Region(int node, long bytes, boolean bound, long address, List<ByteBuffer> roots) {
+  public Region(Stripe stripe, long bytes, boolean bound, long address, List<ByteBuffer> roots) {
     if (bytes <= 0 || (address == 0 && roots.isEmpty())) {
       throw new IllegalArgumentException(
           "a region needs bytes, and an address or roots: bytes="
@@ -43,7 +57,7 @@ public class Region {
               + ", roots="
               + roots.size());
     }
-    this.node = node;
+    this.stripe = Objects.requireNonNull(stripe, "stripe");
     this.bytes = bytes;
     this.bound = bound;
     this.address = address;
@@ -51,12 +65,21 @@ public class Region {
   }
 
   /**
-   * Returns the node whose memory this is.
+   * Returns the node whose memory this is; of a striped region the first.
    *
    * @return its number
    */
   public final int node() {
-    return node;
+    return stripe.first();
+  }
+
+  /**
+   * Returns how the region's OS pages are dealt out to nodes.
+   *
+   * @return one node, or several in turn
+   */
+  public final Stripe stripe() {
+    return stripe;
   }
 
   /**

@@ -3,6 +3,7 @@ package org.cdmalloc.spi;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 
 /**
@@ -32,7 +33,7 @@ public final class Residency {
   public Residency(int osPageBytes, int[] nodes, String askedBy) {
     this.osPageBytes = osPageBytes;
     this.nodes = nodes.clone();
-    this.askedBy = askedBy;
+    this.askedBy = Objects.requireNonNull(askedBy, "askedBy");
   }
 
   /**

@@ -2,6 +2,7 @@
 package org.cdmalloc.topology;
 
 import java.nio.file.Path;
+import java.util.Objects;
 
 /**
  * Thrown when a sysfs tree or the text of {@code numactl --hardware} does not describe a machine.
@@ -23,7 +24,7 @@ public final class TopologyFormatException extends RuntimeException {
    * @param what what is wrong there, with {@code name=value} pairs
    */
   public TopologyFormatException(Path file, int line, String what) {
-    super(name(file) + (line > 0 ? ":" + line : "") + ": " + what);
+    super(name(file) + (line > 0 ? ":" + line : "") + ": " + Objects.requireNonNull(what, "what"));
     this.file = file;
     this.line = line;
   }
@@ -38,11 +39,11 @@ public final class TopologyFormatException extends RuntimeException {
    */
   public TopologyFormatException(Path file, int line, String what, Throwable cause) {
     this(file, line, what);
-    initCause(cause);
+    initCause(Objects.requireNonNull(cause, "cause"));
   }
 
   private static String name(Path file) {
-    String name = String.valueOf(file);
+    String name = file.toString();
     return name.isEmpty() ? "(empty name)" : name;
   }
 

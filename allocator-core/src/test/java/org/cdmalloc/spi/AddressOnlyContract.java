@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
  * source whose regions have addresses and nothing behind them. One that has memory keeps {@link
  * MemorySourceContract}.
  */
-public abstract class AddressOnlyContract extends PurgeContract {
+public abstract class AddressOnlyContract extends StripeContract {
   @Test
   @Clause({
     "Offsets and sizes are in bytes, whole multiples of osPageBytes(), and lie in the region.",

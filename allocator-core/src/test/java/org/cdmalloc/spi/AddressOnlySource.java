@@ -19,14 +19,14 @@ import org.cdmalloc.topology.Node;
  * can be tested on machines that no test could fill. Regions are invented ranges of addresses,
  * aligned to 2 MiB, that never overlap and are never invented twice; reading or writing one is a
  * fault, and {@link #view} refuses. Accounts are kept as a real source keeps them: free bytes by
- * node, what is committed of each region, a full node as a value, residency by the books.
+ * node, what is committed of each region, a full node as a value, residency by the books. A commit
+ * that one of several nodes has no room for may hold the others' shares for a moment, in which they
+ * look as full as they would to a kernel.
  *
  * <p>Costs memory by ranges, not by pages: a region holds an entry for each run of committed bytes.
  * Safe for use by any number of threads.
  */
 public final class AddressOnlySource implements MemorySource {
-  private static final long ALIGNMENT = 2L << 20;
-
   /** Above what a JVM would map by chance, below the top of all platforms' addresses. */
   private static final long FIRST_ADDRESS = 1L << 44;
 
@@ -109,14 +109,22 @@ public final class AddressOnlySource implements MemorySource {
   }
 
   @Override
-  public Region reserve(int node, long bytes) {
-    account(node);
-    if (!machine.node(node).hasMemory() || bytes <= 0 || bytes % osPageBytes != 0) {
+  public Region reserve(Stripe stripe, long bytes) {
+    stripe.nodes().stream().forEach(this::account);
+    boolean hasMemory = machine.withMemory().containsAll(stripe.nodes());
+    if (!hasMemory || bytes <= 0 || bytes % osPageBytes != 0) {
       throw new IllegalArgumentException(
-          "not a region: node=" + node + ", bytes=" + bytes + ", os_page_bytes=" + osPageBytes);
+          "not a region: stripe="
+              + stripe
+              + ", with_memory="
+              + machine.withMemory()
+              + ", bytes="
+              + bytes
+              + ", os_page_bytes="
+              + osPageBytes);
     }
     // A gap behind each region, so that no address is the end of one and the start of the next.
-    long step = bytes > END_ADDRESS ? END_ADDRESS : bytes / ALIGNMENT * ALIGNMENT + 2 * ALIGNMENT;
+    long step = bytes > END_ADDRESS ? END_ADDRESS : (bytes / ALIGNMENT_BYTES + 2) * ALIGNMENT_BYTES;
     long address = nextAddress.get();
     while (step <= END_ADDRESS - address && !nextAddress.compareAndSet(address, address + step)) {
       address = nextAddress.get();
@@ -124,7 +132,7 @@ public final class AddressOnlySource implements MemorySource {
     if (step > END_ADDRESS - address) {
       throw new NativeCallException("mmap", ENOMEM, "ENOMEM", "bytes=" + bytes);
     }
-    return new Invented(this, node, bytes, address);
+    return new Invented(this, stripe, bytes, address);
   }
 
   @Override
@@ -132,20 +140,38 @@ public final class AddressOnlySource implements MemorySource {
     Invented own = requirePages(region, offset, bytes);
     synchronized (own) {
       own.requireLive();
-      long wanted = bytes - own.committedBytes(offset, offset + bytes);
-      AtomicLong account = account(own.node());
+      Map<Integer, Long> wanted = new TreeMap<>();
+      for (int node : own.nodes) {
+        long had = own.committedBytes(node, offset, offset + bytes);
+        wanted.put(node, own.shareBytes(node, offset, offset + bytes) - had);
+      }
+      CommitResult result = charge(wanted);
+      if (result.isCommitted()) {
+        own.add(offset, offset + bytes);
+      }
+      return result;
+    }
+  }
+
+  /** Charges each node its share, or none of them and says which was full. */
+  private CommitResult charge(Map<Integer, Long> sharesByNode) {
+    Map<Integer, Long> charged = new TreeMap<>();
+    for (Map.Entry<Integer, Long> share : sharesByNode.entrySet()) {
+      long wanted = share.getValue();
+      AtomicLong account = account(share.getKey());
       long free = account.get();
       while (wanted <= free && !account.compareAndSet(free, free - wanted)) {
         free = account.get();
       }
       if (wanted > free) {
+        charged.forEach((node, bytes) -> account(node).addAndGet(bytes));
         return new CommitResult(
             CommitResult.Outcome.NODE_FULL,
-            "node=" + own.node() + ", free_bytes=" + free + ", wanted_bytes=" + wanted);
+            "node=" + share.getKey() + ", free_bytes=" + free + ", wanted_bytes=" + wanted);
       }
-      own.add(offset, offset + bytes);
-      return CommitResult.COMMITTED;
+      charged.put(share.getKey(), wanted);
     }
+    return CommitResult.COMMITTED;
   }
 
   @Override
@@ -200,12 +226,11 @@ public final class AddressOnlySource implements MemorySource {
       own.forEachCommitted(
           offset,
           offset + bytes,
-          (start, end) ->
-              Arrays.fill(
-                  nodes,
-                  (int) ((start - offset) / osPageBytes),
-                  (int) ((end - offset) / osPageBytes),
-                  own.node()));
+          (start, end) -> {
+            for (long at = start; at < end; at += osPageBytes) {
+              nodes[(int) ((at - offset) / osPageBytes)] = own.stripe().node(at / osPageBytes);
+            }
+          });
     }
     return new Residency(osPageBytes, nodes, "emulated");
   }
@@ -216,10 +241,14 @@ public final class AddressOnlySource implements MemorySource {
   }
 
   private long giveBack(Invented own, long start, long end) {
-    long had = own.committedBytes(start, end);
+    long sum = 0;
+    for (int node : own.nodes) {
+      long had = own.committedBytes(node, start, end);
+      account(node).addAndGet(had);
+      sum += had;
+    }
     own.remove(start, end);
-    account(own.node()).addAndGet(had);
-    return had;
+    return sum;
   }
 
   private AtomicLong account(int node) {
@@ -268,15 +297,17 @@ public final class AddressOnlySource implements MemorySource {
   /** A range of addresses and which parts of it are committed; all state is guarded by this. */
   private static final class Invented extends Region {
     private final AddressOnlySource source;
+    private final int[] nodes;
 
     /** Start to end, of ranges that neither overlap nor touch. */
     private final TreeMap<Long, Long> committed = new TreeMap<>();
 
     private boolean released;
 
-    Invented(AddressOnlySource source, int node, long bytes, long address) {
-      super(node, bytes, true, address, List.of());
+    Invented(AddressOnlySource source, Stripe stripe, long bytes, long address) {
+      super(stripe, bytes, true, address, List.of());
       this.source = source;
+      this.nodes = stripe.nodes().stream().toArray();
     }
 
     void requireLive() {
@@ -298,9 +329,16 @@ public final class AddressOnlySource implements MemorySource {
               });
     }
 
-    long committedBytes(long start, long end) {
+    /** Returns what of a range comes from a node. */
+    long shareBytes(int node, long start, long end) {
+      long page = source.osPageBytes;
+      return stripe().pages(node, start / page, end / page) * page;
+    }
+
+    /** Returns what of a node is committed in a range. */
+    long committedBytes(int node, long start, long end) {
       long[] sum = {0};
-      forEachCommitted(start, end, (from, to) -> sum[0] += to - from);
+      forEachCommitted(start, end, (from, to) -> sum[0] += shareBytes(node, from, to));
       return sum[0];
     }
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.util.BitSet;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
@@ -16,20 +17,22 @@ import org.junit.jupiter.api.Test;
 /** The source of addresses keeps the contract, and its books agree with a plainer kind. */
 final class AddressOnlySourceTest {
   private abstract static class Contract extends AddressOnlyContract {
+    private final Machine machine;
     private final int osPageBytes;
 
-    Contract(int osPageBytes) {
+    Contract(Machine machine, int osPageBytes) {
+      this.machine = machine;
       this.osPageBytes = osPageBytes;
     }
 
     @Override
     protected MemorySource open() {
-      return AddressOnlySource.of(machine(), osPageBytes, () -> 2);
+      return AddressOnlySource.of(machine, osPageBytes, () -> 2);
     }
 
     @Override
     protected Region foreign() {
-      return open().reserve(1, CHUNK_BYTES);
+      return open().reserve(firstNode(), CHUNK_BYTES);
     }
 
     @Test
@@ -54,12 +57,15 @@ final class AddressOnlySourceTest {
     }
 
     @Test
-    @Clause("Reserves address space whose memory shall come from a node.")
+    @Clause({
+      "Reserves address space",
+      "and the region where it has an address, begins at a multiple of ALIGNMENT_BYTES."
+    })
     void addressesAreAlignedAndNeverInventedTwice() {
       long end = 0;
       for (int round = 0; round < 20; round++) {
         Region region = reserve((1 + round) * (long) source.osPageBytes());
-        assertEquals(0, region.address() % CHUNK_BYTES);
+        assertEquals(0, region.address() % MemorySource.ALIGNMENT_BYTES);
         assertTrue(region.address() > end, "regions touch");
         end = region.address() + region.bytes();
         release(region);
@@ -70,15 +76,30 @@ final class AddressOnlySourceTest {
   @Nested
   final class OfSmallPages extends Contract {
     OfSmallPages() {
-      super(4 << 10);
+      super(machine(), 4 << 10);
     }
   }
 
   @Nested
   final class OfLargePages extends Contract {
     OfLargePages() {
-      super(64 << 10);
+      super(machine(), 64 << 10);
     }
+  }
+
+  @Nested
+  final class Of64Nodes extends Contract {
+    Of64Nodes() {
+      super(nodes(64), 4 << 10);
+    }
+  }
+
+  private static Machine nodes(int count) {
+    Machine.Builder machine = Machine.builder();
+    for (int node = 0; node < count; node++) {
+      machine.node(Node.of(node, Integer.toString(node), 256L << 20));
+    }
+    return machine.build();
   }
 
   private static Machine machine() {
@@ -90,17 +111,45 @@ final class AddressOnlySourceTest {
   }
 
   @Test
+  void aFullNodeOfAStripeChargesNoneOfTheOthers() {
+    AddressOnlySource source = AddressOnlySource.of(nodes(64));
+    int full = 40;
+    Region filler = source.reserve(full, 256L << 20);
+    assertTrue(source.commit(filler, 0, (256L << 20) - 4096).isCommitted());
+    Region region = source.reserve(Stripe.even(source.machine().withMemory()), 1 << 20);
+    // Two pages of each node, of which this one has one.
+    CommitResult refused = source.commit(region, 0, 128 * 4096);
+    assertEquals(
+        new CommitResult(
+            CommitResult.Outcome.NODE_FULL, "node=40, free_bytes=4096, wanted_bytes=8192"),
+        refused);
+    for (int node = 0; node < 64; node++) {
+      assertEquals(node == full ? 4096 : 256L << 20, source.freeBytes(node), "node=" + node);
+    }
+    assertTrue(source.residency(region, 0, 1 << 20).isAllOn(Residency.NOT_PRESENT));
+    assertTrue(source.commit(region, 0, 64 * 4096).isCommitted());
+    for (int node = 0; node < 64; node++) {
+      assertEquals(node == full ? 0 : (256L << 20) - 4096, source.freeBytes(node));
+    }
+  }
+
+  @Test
   void theBooksAgreeWithABitPerPage() {
+    agreeWithABitPerPage(Stripe.of(1));
+    agreeWithABitPerPage(Stripe.weighted(Map.of(1, 3, 63, 2)));
+  }
+
+  private static void agreeWithABitPerPage(Stripe stripe) {
     long seed = Long.getLong("seed", 20170308L);
     SplittableRandom random = new SplittableRandom(seed);
     AddressOnlySource source = AddressOnlySource.of(machine());
     int pages = 64;
-    Region region = source.reserve(1, pages * 4096L);
+    Region region = source.reserve(stripe, pages * 4096L);
     BitSet model = new BitSet();
     for (int step = 0; step < 20_000; step++) {
       int from = random.nextInt(pages);
       int to = from + 1 + random.nextInt(pages - from);
-      String at = "step=" + step + "; replay with -Dseed=" + seed;
+      String at = "stripe=" + stripe + ", step=" + step + "; replay with -Dseed=" + seed;
       if (random.nextInt(5) < 2) {
         assertTrue(source.commit(region, from * 4096L, (to - from) * 4096L).isCommitted(), at);
         model.set(from, to);
@@ -109,10 +158,14 @@ final class AddressOnlySourceTest {
         assertEquals(had * 4096L, source.purge(region, from * 4096L, (to - from) * 4096L), at);
         model.clear(from, to);
       }
-      assertEquals((64L << 20) - model.cardinality() * 4096L, source.freeBytes(1), at);
+      long onFirst = model.stream().filter(page -> stripe.node(page) == 1).count();
+      assertEquals((64L << 20) - onFirst * 4096L, source.freeBytes(1), at);
+      long onOther = model.cardinality() - onFirst;
+      assertEquals((64L << 30) - onOther * 4096L, source.freeBytes(63), at);
       Residency residency = source.residency(region, 0, pages * 4096L);
       for (int page = 0; page < pages; page++) {
-        assertEquals(model.get(page) ? 1 : Residency.NOT_PRESENT, residency.node(page), at);
+        int expected = model.get(page) ? stripe.node(page) : Residency.NOT_PRESENT;
+        assertEquals(expected, residency.node(page), at);
       }
     }
   }

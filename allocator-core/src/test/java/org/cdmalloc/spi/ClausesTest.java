@@ -54,7 +54,7 @@ final class ClausesTest {
 
   private static final Pattern COMMENT = Pattern.compile("/\\*\\*(.*?)\\*/", Pattern.DOTALL);
   private static final Pattern LINK =
-      Pattern.compile("\\{@link(?:plain)?\\s+([^\\s}]+)(?:\\s+([^}]+))?}");
+      Pattern.compile("\\{@link(?:plain)?\\s+([^\\s}(]+(?:\\([^)]*\\))?)(?:\\s+([^}]+))?}");
   private static final Pattern HEADING = Pattern.compile("<b>[^<]*</b>");
 
   /** A block tag; what follows a parameter or an exception begins with its name. */
@@ -215,6 +215,7 @@ final class ClausesTest {
          *
          * @param bytes the {@code size}; any
          * @throws IllegalStateException if {@link #osPageBytes()} fails
+         * @see {@link Region#of(int, long)} and {@link Region#of(int, long) that one}
          */
         """;
     assertEquals(
@@ -222,7 +223,7 @@ final class ClausesTest {
             "After release see Region.isBound(), CommitResult.COMMITTED and commit.",
             "Up to 2^31.",
             "bytes the size; any",
-            "IllegalStateException if osPageBytes() fails"),
+            "IllegalStateException if osPageBytes() fails @see Region.of() and that one"),
         List.copyOf(sentences(source)));
     assertEquals("", unquoted("One, or two.", Set.of("One", "two.")));
     assertEquals("One,  … ", unquoted("One, or two.", Set.of("or two.")));

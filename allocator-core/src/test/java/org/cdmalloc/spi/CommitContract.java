@@ -15,8 +15,8 @@ import org.junit.jupiter.api.Test;
 abstract class CommitContract extends ReserveContract {
   @Test
   @Clause({
-    "Either all of the range is then resident on that node",
-    "The range is resident on its node.",
+    "Either all of the range is then resident there",
+    "The range is resident on its node",
     "CommitResult.COMMITTED, or what was full",
     "Tells whether the range is committed."
   })

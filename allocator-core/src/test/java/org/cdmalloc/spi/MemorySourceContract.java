@@ -99,6 +99,30 @@ public abstract class MemorySourceContract extends AddressOnlyContract {
 
   @Test
   @Clause({
+    "zeroed unless something wrote to the range while it was not committed.",
+    "Committing what is committed keeps its content.",
+    "The range reads as zeros afterwards"
+  })
+  void aStripedRegionHoldsWhatIsWritten() {
+    int page = source.osPageBytes();
+    Region region = reserve(Stripe.even(nodesToStripe(source)), 3 * CHUNK_BYTES);
+    commit(region, page, CHUNK_BYTES);
+    assertZeros(view(region, page, CHUNK));
+    fill(view(region, page, CHUNK), 4);
+    commit(region, 0, 2 * CHUNK_BYTES);
+    assertZeros(view(region, 0, page));
+    assertFilled(view(region, page, CHUNK), 4);
+    assertZeros(view(region, page + CHUNK_BYTES, CHUNK - page));
+    source.purge(region, 2L * page, CHUNK_BYTES);
+    assertZeros(view(region, 2L * page, CHUNK));
+    assertFilled(view(region, page, page), 4);
+    commit(region, 0, region.bytes());
+    assertZeros(view(region, 2L * page, CHUNK));
+    assertResident(region, 0, region.bytes());
+  }
+
+  @Test
+  @Clause({
     "Whatever breaks this rule is an IllegalArgumentException and changes nothing.",
     "and none writes to memory that was, except that purge and release may zero it."
   })

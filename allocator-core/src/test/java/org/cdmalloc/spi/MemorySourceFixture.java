@@ -60,6 +60,27 @@ public abstract class MemorySourceFixture {
   }
 
   /**
+   * Names the nodes over which regions are striped.
+   *
+   * @param source the source under test
+   * @return nodes with memory, at least one; those of {@link #nodesUnderTest} unless overridden
+   */
+  protected NodeMask nodesToStripe(MemorySource source) {
+    return nodesUnderTest(source);
+  }
+
+  /**
+   * Says whether {@link MemorySource#residency} names the node of each page of a region that lies
+   * on several. Counts of whole mappings do not ({@code /proc/self/numa_maps}).
+   *
+   * @return true unless overridden; if false, a page of such a region may be {@link
+   *     Residency#UNKNOWN}
+   */
+  protected boolean tellsPagesOfStripes() {
+    return true;
+  }
+
+  /**
    * Says whether {@link MemorySource#freeBytes} follows each commit and purge at once. A kernel's
    * does not: others use the node too, and pages that were freed wait in per-CPU lists, where Linux
    * counts them as used (mm/page_alloc.c, {@code nr_pcp_high}).
@@ -127,6 +148,19 @@ public abstract class MemorySourceFixture {
   }
 
   /**
+   * Reserves a striped region; it is released after the test.
+   *
+   * @param stripe its nodes
+   * @param bytes its size
+   * @return the region
+   */
+  protected final Region reserve(Stripe stripe, long bytes) {
+    Region region = source.reserve(stripe, bytes);
+    live.add(region);
+    return region;
+  }
+
+  /**
    * Releases a region before the test ends.
    *
    * @param region what {@link #reserve} returned
@@ -159,14 +193,23 @@ public abstract class MemorySourceFixture {
     return source.view(region, offset, bytes);
   }
 
-  /** Asserts that pages are on the region's node, or there at all where nobody could bind them. */
+  /** Asserts that each page is on its node, or there at all where nobody could bind it. */
   final void assertResident(Region region, long offset, long bytes) {
     Residency residency = source.residency(region, offset, bytes);
     assertTrue(
         region.isBound()
-            ? residency.isAllOn(region.node())
+            ? isPlaced(residency, region.stripe(), offset / source.osPageBytes())
             : !residency.pagesByNode().containsKey(Residency.NOT_PRESENT),
-        residency::toString);
+        () -> "stripe=" + region.stripe() + ", residency=" + residency);
+  }
+
+  private boolean isPlaced(Residency residency, Stripe stripe, long firstPage) {
+    boolean toldByPage = stripe.isSingle() || tellsPagesOfStripes();
+    return IntStream.range(0, residency.pages())
+        .allMatch(
+            page ->
+                residency.node(page) == stripe.node(firstPage + page)
+                    || (!toldByPage && residency.node(page) == Residency.UNKNOWN));
   }
 
   /** Asserts that no page is there, as far as the platform tells. */

@@ -99,6 +99,22 @@ final class PortValuesTest {
 
   @Test
   @Clause({
+    "Returns how the region's OS pages are dealt out to nodes.",
+    "Returns the node whose memory this is; of a striped region the first."
+  })
+  void aRegionIsOfOneNodeOrStriped() {
+    Region plain = new Region(3, 8, true, 4096, List.of());
+    assertEquals(Stripe.of(3), plain.stripe());
+    Stripe stripe = Stripe.weighted(Map.of(5, 1, 2, 4));
+    Region striped = new Region(stripe, 8, true, 4096, List.of());
+    assertEquals(stripe, striped.stripe());
+    assertEquals(2, striped.node());
+    assertThrows(
+        NullPointerException.class, () -> new Region((Stripe) null, 8, true, 4096, List.of()));
+  }
+
+  @Test
+  @Clause({
     "empty for a region that cannot be viewed, which must then have an address",
     "or 0 where only the roots know",
     "The fields are immutable"

@@ -57,8 +57,11 @@ abstract class ReserveContract extends FactsContract {
 
   @Test
   @Clause({
+    "Reserves address space whose memory shall come from one node: reserve() with Stripe.of.",
     "node a node of machine() with memory",
-    "Returns the node whose memory this is.",
+    "bytes how much, as there",
+    "a region of that node alone",
+    "Returns the node whose memory this is",
     "Returns the region's length."
   })
   void regionIsOfItsNodeAndSize() {
@@ -67,6 +70,7 @@ abstract class ReserveContract extends FactsContract {
       for (long bytes : new long[] {page, CHUNK_BYTES - page, CHUNK_BYTES, 3 * CHUNK_BYTES}) {
         Region region = reserve(node, bytes);
         assertEquals(node, region.node());
+        assertEquals(Stripe.of(node), region.stripe());
         assertEquals(bytes, region.bytes());
       }
     }
@@ -119,7 +123,7 @@ abstract class ReserveContract extends FactsContract {
   }
 
   @Test
-  @Clause("Reserves address space whose memory shall come from a node.")
+  @Clause("Reserves address space")
   void regionsWithAddressesDoNotOverlap() {
     List<Region> regions = new ArrayList<>();
     for (int i = 1; i <= 8; i++) {

@@ -30,6 +30,7 @@ import org.cdmalloc.topology.ZonelistTable;
 final class AllocatorTour {
   private static final int BLOCK_BYTES = 1 << 20;
   private static final int BUFFER_BYTES = 64 << 10;
+  private static final int PAGE_BYTES = 4 << 10;
 
   private final PrintWriter out;
   private final NodeAllocator memory;
@@ -49,7 +50,7 @@ final class AllocatorTour {
     this.deviceNode = deviceNode;
     this.devices =
         NodeMask.of(
-            memory.report().stream()
+            memory.report().nodes().stream()
                 .filter(report -> report.kind() == Zonelist.Kind.DEVICE)
                 .mapToInt(NodeReport::node)
                 .toArray());
@@ -59,7 +60,8 @@ final class AllocatorTour {
   void nodes() {
     Machine machine = memory.machine();
     Map<Integer, NodeReport> reports =
-        memory.report().stream().collect(Collectors.toMap(NodeReport::node, Function.identity()));
+        memory.report().nodes().stream()
+            .collect(Collectors.toMap(NodeReport::node, Function.identity()));
     AlignedTable table =
         new AlignedTable(List.of("node", "kind", "memory", "capacity here", "CPUs"));
     for (Node node : machine.nodes()) {
@@ -97,7 +99,13 @@ final class AllocatorTour {
     row(table, "local (names no node)", Placement.LOCAL);
     row(table, "on node " + node, Placement.onNode(node));
     row(table, "preferred " + node, Placement.preferred(node));
+    row(table, "preferred many " + system, Placement.preferredMany(system));
     row(table, "bind " + system, Placement.bind(system));
+    row(table, "interleave " + system, Placement.interleave(system));
+    if (system.size() > 1) {
+      Placement weighted = Placement.weightedInterleave(Map.of(node, 3, system.last(), 1));
+      row(table, weighted.toString(), weighted);
+    }
     row(table, "on node " + deviceNode, Placement.onNode(deviceNode));
     out.println(table);
   }
@@ -172,13 +180,13 @@ final class AllocatorTour {
 
   /** Leaves out the figures that only who maintains a zone can read. */
   private static String brief(Attempt attempt) {
-    String reason =
-        attempt
-            .reason()
-            .replaceFirst(
-                ", wanted_pages=\\d+, free_pages=(\\d+), capacity_pages=(\\d+).*",
-                " ($1 of $2 pages free)");
-    return "node " + attempt.node() + ": " + reason;
+    return String.format(
+        Locale.ROOT,
+        "node %d: %s (%d of %d pages free)",
+        attempt.node(),
+        attempt.why(),
+        attempt.freeBytes() / PAGE_BYTES,
+        attempt.capacityBytes() / PAGE_BYTES);
   }
 
   private static String firstPart(String message) {
@@ -193,8 +201,7 @@ final class AllocatorTour {
   }
 
   private String usage() {
-    NodeReport report =
-        memory.report().stream().filter(r -> r.node() == deviceNode).findFirst().orElseThrow();
+    NodeReport report = memory.report().node(deviceNode);
     return mebibytes(report.usedBytes())
         + " used, "
         + mebibytes(report.committedBytes())

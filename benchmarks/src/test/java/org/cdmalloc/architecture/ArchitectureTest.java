@@ -64,6 +64,7 @@ final class ArchitectureTest {
       Set.of(
           "org.cdmalloc.NodeAllocator",
           "org.cdmalloc.SystemMemory",
+          "org.cdmalloc.PlacedMemory",
           "org.cdmalloc.DeviceNode",
           "org.cdmalloc.NodeArena");
 
@@ -222,7 +223,7 @@ final class ArchitectureTest {
   static final class WrittenByHand implements com.tngtech.archunit.core.importer.ImportOption {
     @Override
     public boolean includes(Location location) {
-      return !location.contains("/jmh_generated/");
+      return !location.contains("/jmh_generated/") && !location.contains("-tests.jar");
     }
   }
 

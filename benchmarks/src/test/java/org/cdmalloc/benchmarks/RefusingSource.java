@@ -52,7 +52,7 @@ final class RefusingSource implements InvocationHandler {
       case "isReal" -> true;
       case "diagnosis" ->
           new Diagnosis(binds, binds ? List.of() : List.of("mbind is refused; allow it"));
-      case "reserve" -> reserve(emulated.reserve((int) arguments[0], (long) arguments[1]));
+      case "reserve" -> reserve((Region) forward(method, arguments));
       case "commit" -> commit((Region) arguments[0], (long) arguments[1], (long) arguments[2]);
       case "residency" -> {
         Residency known = (Residency) forward(method, arguments);
@@ -65,7 +65,7 @@ final class RefusingSource implements InvocationHandler {
   }
 
   private Region reserve(Region region) {
-    Region shown = new Region(region.node(), region.bytes(), binds, 0, region.roots());
+    Region shown = new Region(region.stripe(), region.bytes(), binds, 0, region.roots());
     emulatedRegions.put(shown, region);
     return shown;
   }

@@ -32,6 +32,8 @@ class BackingFiles {
   /** What stays free in the directory, so that pages committed but not yet written find room. */
   static final long MARGIN_BYTES = 64L << 20;
 
+  private static final int ALIGNMENT_BYTES = (int) MemorySource.ALIGNMENT_BYTES;
+
   private static final Set<OpenOption> UNNAMED_SPARSE_FILE =
       Set.of(
           StandardOpenOption.CREATE_NEW,
@@ -62,7 +64,12 @@ class BackingFiles {
 
   /**
    * Maps a new file of {@code bytes}, in roots of {@link MemorySource#ROOT_BYTES}, the last perhaps
-   * shorter. An interrupt that is pending stays so and does no harm.
+   * shorter, that begin at multiples of {@link MemorySource#ALIGNMENT_BYTES}. An interrupt that is
+   * pending stays so and does no harm.
+   *
+   * <p>Java maps where the system likes, at the start of any page. So each mapping is longer by
+   * what may have to be skipped, and has a part of the file to itself; what is skipped, and what is
+   * left behind the root, stays a hole.
    */
   List<ByteBuffer> map(long bytes) {
     // A file channel closes itself when its thread is interrupted.
@@ -70,8 +77,12 @@ class BackingFiles {
     try (FileChannel file = FileChannel.open(newName(), UNNAMED_SPARSE_FILE, ownerOnly())) {
       List<ByteBuffer> roots = new ArrayList<>();
       for (long offset = 0; offset < bytes; offset += MemorySource.ROOT_BYTES) {
-        long rootBytes = Math.min(MemorySource.ROOT_BYTES, bytes - offset);
-        roots.add(file.map(MapMode.READ_WRITE, offset, rootBytes));
+        int rootBytes = (int) Math.min(MemorySource.ROOT_BYTES, bytes - offset);
+        long position = roots.size() * (MemorySource.ROOT_BYTES + ALIGNMENT_BYTES);
+        roots.add(
+            aligned(
+                file.map(MapMode.READ_WRITE, position, (long) rootBytes + ALIGNMENT_BYTES),
+                rootBytes));
       }
       return roots;
     } catch (IOException e) {
@@ -81,6 +92,12 @@ class BackingFiles {
         Thread.currentThread().interrupt();
       }
     }
+  }
+
+  /** Cuts a root out of a mapping; the slice keeps all of it mapped. */
+  private static ByteBuffer aligned(ByteBuffer mapping, int rootBytes) {
+    int beyond = mapping.alignmentOffset(0, ALIGNMENT_BYTES);
+    return mapping.slice(beyond == 0 ? 0 : ALIGNMENT_BYTES - beyond, rootBytes);
   }
 
   private Path newName() {

@@ -6,6 +6,7 @@ import java.util.BitSet;
 import java.util.Map;
 import java.util.WeakHashMap;
 import java.util.function.IntSupplier;
+import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 
@@ -30,9 +31,7 @@ class EmulatedKernel {
   /** The numbers that nodes can have: MAX_NUMNODES of a kernel built with NODES_SHIFT=10. */
   private static final int MAX_NUMNODES = NodeMask.MAX_NODES;
 
-  /** Reservations begin at multiples of a huge page, and never where one was before. */
-  private static final long ALIGNMENT_BYTES = 2L << 20;
-
+  /** Reservations begin at multiples of a huge page from here on, never where one was before. */
   private static final long FIRST_ADDRESS = 1L << 40;
 
   /** A system call that ends well or with an error number. */
@@ -86,7 +85,8 @@ class EmulatedKernel {
   synchronized long map(long bytes) {
     long address = nextAddress;
     long pages = (bytes + pageBytes - 1) / pageBytes;
-    nextAddress += (pages * pageBytes / ALIGNMENT_BYTES + 2) * ALIGNMENT_BYTES;
+    nextAddress +=
+        (pages * pageBytes / MemorySource.ALIGNMENT_BYTES + 2) * MemorySource.ALIGNMENT_BYTES;
     long first = address / pageBytes;
     mappings.add(new Mapping(first, first + pages, MemoryPolicy.DEFAULT, new Frames(first)));
     return address;

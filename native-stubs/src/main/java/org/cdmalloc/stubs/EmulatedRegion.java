@@ -2,20 +2,24 @@
 package org.cdmalloc.stubs;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.NodeMask;
 
 /**
  * A region: a mapping of the emulated kernel, whose page k stands for page k of the region's
  * memory. What is committed is what the kernel says is there. The lock is held while the kernel is
  * asked, never while memory is zeroed. Ranges are in pages from the region's start, and valid: the
- * source checks.
+ * source checks. What is not committed prefers the first of the region's nodes.
  *
  * <p>A page that is not committed holds zeros: the file had them, and whoever takes a page back
  * leaves them. Hence a commit writes nothing.
@@ -26,12 +30,16 @@ final class EmulatedRegion extends Region {
   /** Pages per call, so that the arguments of a query stay small. */
   private static final int CALL_PAGES = 1 << 14;
 
+  /** Pages that are not there, from the first to the one behind the last. */
+  private record Run(int from, int to) {}
+
   private final EmulatedSource source;
   private final EmulatedKernel kernel;
-  private final Object committer;
+  private final List<ReentrantLock> committers;
   private final BackingFiles files;
   private final int osPageBytes;
   private final ByteBuffer zeros;
+  private final NodeMask nodes;
   private final long address;
 
   // Guarded by this.
@@ -42,27 +50,29 @@ final class EmulatedRegion extends Region {
    *
    * @param source whose region it is
    * @param kernel maps it
-   * @param committer the lock of the node's committers; taken before this region's
+   * @param committers the locks of its nodes' committers by node number, the order in which all
+   *     take them; taken before this region's
    * @param files hold its content
-   * @param node its node
+   * @param stripe its nodes
    * @param bytes its length
    */
   EmulatedRegion(
       EmulatedSource source,
       EmulatedKernel kernel,
-      Object committer,
+      List<ReentrantLock> committers,
       BackingFiles files,
-      int node,
+      Stripe stripe,
       long bytes) {
-    super(node, bytes, true, 0, files.map(bytes));
+    super(stripe, bytes, true, 0, files.map(bytes));
     this.source = source;
     this.kernel = kernel;
-    this.committer = committer;
+    this.committers = committers;
     this.files = files;
     this.osPageBytes = source.osPageBytes();
     this.zeros = ByteBuffer.allocate(osPageBytes).asReadOnlyBuffer();
+    this.nodes = stripe.nodes();
     this.address = kernel.map(bytes);
-    prefer(0, Math.toIntExact(bytes / osPageBytes));
+    prefer(node(), 0, Math.toIntExact(bytes / osPageBytes));
   }
 
   boolean isOf(EmulatedSource other) {
@@ -70,8 +80,17 @@ final class EmulatedRegion extends Region {
   }
 
   CommitResult commit(int fromPage, int toPage) {
-    synchronized (committer) {
+    int held = 0;
+    try {
+      for (ReentrantLock committer : committers) {
+        committer.lock();
+        held++;
+      }
       return commitAlone(fromPage, toPage);
+    } finally {
+      while (held > 0) {
+        committers.get(--held).unlock();
+      }
     }
   }
 
@@ -83,25 +102,84 @@ final class EmulatedRegion extends Region {
     if (wantedBytes == 0) {
       return CommitResult.COMMITTED;
     }
-    long freeBytes = kernel.freeBytes(node());
-    if (freeBytes < wantedBytes) {
-      return nodeFull(freeBytes, wantedBytes);
+    List<Run> missing = runs(absent, fromPage);
+    for (int node : nodes.stream().toArray()) {
+      long shareBytes = pages(node, missing) * osPageBytes;
+      long freeBytes = kernel.freeBytes(node);
+      if (freeBytes < shareBytes) {
+        return nodeFull(node, freeBytes, shareBytes);
+      }
     }
     // Beyond the file system's last free block a write to the mapping is a fault, not an error.
     long usableBytes = files.usableBytes();
     if (usableBytes - BackingFiles.MARGIN_BYTES < wantedBytes) {
       return directoryFull(usableBytes, wantedBytes);
     }
-    // Populated first, bound then: a touch under BIND is a kill where the node is full.
-    advise(fromPage, toPage, Uapi.MADV_POPULATE_WRITE);
-    int errno = mbind(fromPage, toPage, MemoryPolicy.Mode.BIND, Uapi.MPOL_MF_STRICT);
+    boolean done = false;
+    try {
+      CommitResult result = populateAndBind(fromPage, toPage, missing, wantedBytes);
+      done = result.isCommitted();
+      return result;
+    } finally {
+      if (!done) {
+        missing.forEach(this::giveBack);
+      }
+    }
+  }
+
+  /** Populates first and binds then: a touch under BIND is a kill where the node is full. */
+  private CommitResult populateAndBind(
+      int fromPage, int toPage, List<Run> missing, long wantedBytes) {
+    if (stripe().isSingle()) {
+      advise(fromPage, toPage, Uapi.MADV_POPULATE_WRITE);
+    } else {
+      missing.forEach(this::populateByNode);
+      // Bound to all nodes together, a page on the wrong one of them would not be noticed.
+      for (Run run : missing) {
+        CommitResult placed = requirePlaced(run, wantedBytes);
+        if (!placed.isCommitted()) {
+          return placed;
+        }
+      }
+    }
+    int errno = mbind(nodes, fromPage, toPage, MemoryPolicy.Mode.BIND, Uapi.MPOL_MF_STRICT);
     if (errno == -Uapi.EIO) {
-      giveBack(absent, fromPage);
       return new CommitResult(
           CommitResult.Outcome.LOST_RACE,
           "node=" + node() + ", mbind_strict=EIO, wanted_bytes=" + wantedBytes);
     }
     requireDone("mbind", errno, fromPage, toPage);
+    return CommitResult.COMMITTED;
+  }
+
+  /** Lets the range prefer one node after the other, and populates only that node's pages. */
+  private void populateByNode(Run run) {
+    nodes.stream()
+        .filter(node -> stripe().pages(node, run.from, run.to) > 0)
+        .forEach(
+            node -> {
+              prefer(node, run.from, run.to);
+              for (int page = run.from; page < run.to; ) {
+                int end = (int) Math.min(run.to, stripe().runEnd(page));
+                if (stripe().node(page) == node) {
+                  advise(page, end, Uapi.MADV_POPULATE_WRITE);
+                }
+                page = end;
+              }
+            });
+  }
+
+  /** Asks where pages lie, and names the first that is not on its own node. */
+  private CommitResult requirePlaced(Run run, long wantedBytes) {
+    int[] found = nodes(run.from, run.to);
+    for (int i = 0; i < found.length; i++) {
+      int node = stripe().node(run.from + (long) i);
+      if (found[i] != node) {
+        return new CommitResult(
+            CommitResult.Outcome.LOST_RACE,
+            "node=" + node + ", found_on_node=" + found[i] + ", wanted_bytes=" + wantedBytes);
+      }
+    }
     return CommitResult.COMMITTED;
   }
 
@@ -116,7 +194,7 @@ final class EmulatedRegion extends Region {
       // A release may have come between; it has given all back then.
       if (!released) {
         // In this order no page is absent under BIND, where a stray touch would be a kill.
-        prefer(fromPage, toPage);
+        prefer(node(), fromPage, toPage);
         advise(fromPage, toPage, Uapi.MADV_DONTNEED);
       }
     }
@@ -157,29 +235,43 @@ final class EmulatedRegion extends Region {
     }
   }
 
-  private void giveBack(BitSet pages, int firstPage) {
+  /** Takes pages back that a commit that failed brought in, with the policy that it left. */
+  private void giveBack(Run run) {
+    if (!stripe().isSingle()) {
+      prefer(node(), run.from, run.to);
+    }
+    advise(run.from, run.to, Uapi.MADV_DONTNEED);
+  }
+
+  private static List<Run> runs(BitSet pages, int firstPage) {
+    List<Run> runs = new ArrayList<>();
     for (int from = pages.nextSetBit(0); from >= 0; ) {
       int to = pages.nextClearBit(from);
-      advise(firstPage + from, firstPage + to, Uapi.MADV_DONTNEED);
+      runs.add(new Run(firstPage + from, firstPage + to));
       from = pages.nextSetBit(to);
     }
+    return runs;
+  }
+
+  private long pages(int node, List<Run> runs) {
+    return runs.stream().mapToLong(run -> stripe().pages(node, run.from, run.to)).sum();
   }
 
   private BitSet present(int fromPage, int toPage) {
     return kernel.present(address(fromPage), address(toPage) - address(fromPage));
   }
 
-  private void prefer(int fromPage, int toPage) {
-    int errno = mbind(fromPage, toPage, MemoryPolicy.Mode.PREFERRED, 0);
+  private void prefer(int node, int fromPage, int toPage) {
+    int errno = mbind(NodeMask.of(node), fromPage, toPage, MemoryPolicy.Mode.PREFERRED, 0);
     requireDone("mbind", errno, fromPage, toPage);
   }
 
-  private int mbind(int fromPage, int toPage, MemoryPolicy.Mode mode, int flags) {
+  private int mbind(NodeMask mask, int fromPage, int toPage, MemoryPolicy.Mode mode, int flags) {
     return kernel.mbind(
         address(fromPage),
         address(toPage) - address(fromPage),
         mode.number() | Uapi.MPOL_F_STATIC_NODES,
-        NodeMask.of(node()).toWords(MASK_WORDS),
+        mask.toWords(MASK_WORDS),
         // The kernel drops the last bit that it is told of.
         NodeMask.MAX_NODES + 1L,
         flags);
@@ -196,7 +288,7 @@ final class EmulatedRegion extends Region {
           function,
           -errno,
           "errno " + -errno,
-          "node=" + node() + ", fromPage=" + fromPage + ", toPage=" + toPage);
+          "stripe=" + stripe() + ", fromPage=" + fromPage + ", toPage=" + toPage);
     }
   }
 
@@ -229,10 +321,10 @@ final class EmulatedRegion extends Region {
         .slice((int) (offset % MemorySource.ROOT_BYTES), osPageBytes);
   }
 
-  private CommitResult nodeFull(long freeBytes, long wantedBytes) {
+  private static CommitResult nodeFull(int node, long freeBytes, long wantedBytes) {
     return new CommitResult(
         CommitResult.Outcome.NODE_FULL,
-        "node=" + node() + ", free_bytes=" + freeBytes + ", wanted_bytes=" + wantedBytes);
+        "node=" + node + ", free_bytes=" + freeBytes + ", wanted_bytes=" + wantedBytes);
   }
 
   private CommitResult directoryFull(long usableBytes, long wantedBytes) {

@@ -2,16 +2,19 @@
 package org.cdmalloc.stubs;
 
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntSupplier;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 
@@ -28,7 +31,7 @@ import org.cdmalloc.topology.Node;
  *       in pieces of 1 GiB: the largest block that {@link #view} can show. Untouched memory costs
  *       address space only, and neither the Java heap nor {@code -XX:MaxDirectMemorySize} bounds
  *       it. On tmpfs, written pages are memory; on a disk, the kernel may write them out.
- *   <li>{@link #commit} answers {@link CommitResult.Outcome#NODE_FULL} when the node's account is
+ *   <li>{@link #commit} answers {@link CommitResult.Outcome#NODE_FULL} when a node's account is
  *       empty, {@link CommitResult.Outcome#LIMIT_REACHED} when the directory has less room than 64
  *       MiB beyond what is wanted, and {@link CommitResult.Outcome#LOST_RACE} when pages fell on
  *       another node although the account had room. It reserves no blocks: other writers to the
@@ -52,7 +55,7 @@ public final class EmulatedSource implements MemorySource {
   private final EmulatedKernel kernel;
 
   /** One committer per node at a time, or two would count on the same free memory. */
-  private final Map<Integer, Object> committers = new HashMap<>();
+  private final Map<Integer, ReentrantLock> committers = new HashMap<>();
 
   EmulatedSource(Machine machine, int osPageBytes, IntSupplier currentNode, BackingFiles files) {
     this(
@@ -81,7 +84,7 @@ public final class EmulatedSource implements MemorySource {
     this.osPageBytes = osPageBytes;
     this.files = files;
     this.kernel = kernel;
-    machine.nodes().forEach(node -> committers.put(node.id(), new Object()));
+    machine.nodes().forEach(node -> committers.put(node.id(), new ReentrantLock()));
   }
 
   /**
@@ -166,18 +169,25 @@ public final class EmulatedSource implements MemorySource {
   }
 
   /**
-   * {@inheritDoc} It may be larger than the node: what is committed counts.
+   * {@inheritDoc} It may be larger than its nodes: what is committed counts.
    *
    * @throws IllegalArgumentException also if it has more than 2<sup>31</sup> − 1 pages
    * @throws java.io.UncheckedIOException if the file cannot be made, extended or mapped; the
    *     message names the directory
    */
   @Override
-  public Region reserve(int node, long bytes) {
-    requireNode(node);
-    if (!machine.withMemory().contains(node)) {
-      throw new IllegalArgumentException(
-          "node has no memory: node=" + node + ", withMemory=" + machine.withMemory());
+  public Region reserve(Stripe stripe, long bytes) {
+    int[] nodes = stripe.nodes().stream().map(this::requireNode).toArray();
+    for (int node : nodes) {
+      if (!machine.withMemory().contains(node)) {
+        throw new IllegalArgumentException(
+            "node has no memory: node="
+                + node
+                + ", stripe="
+                + stripe
+                + ", withMemory="
+                + machine.withMemory());
+      }
     }
     if (bytes <= 0 || bytes % osPageBytes != 0 || bytes / osPageBytes > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
@@ -188,7 +198,8 @@ public final class EmulatedSource implements MemorySource {
               + ", limit="
               + (long) Integer.MAX_VALUE * osPageBytes);
     }
-    return new EmulatedRegion(this, kernel, committers.get(node), files, node, bytes);
+    List<ReentrantLock> locks = Arrays.stream(nodes).mapToObj(committers::get).toList();
+    return new EmulatedRegion(this, kernel, locks, files, stripe, bytes);
   }
 
   @Override
@@ -200,7 +211,7 @@ public final class EmulatedSource implements MemorySource {
   /**
    * {@inheritDoc}
    *
-   * @return 0: the range is zeroed, and its node's account gets it back
+   * @return 0: the range is zeroed, and the accounts of its nodes get it back
    */
   @Override
   public long purge(Region region, long offset, long bytes) {

@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
@@ -54,6 +55,26 @@ final class BackingFilesTest {
     EmulatedSource source = source(GIB);
     Region region = source.reserve(0, MIB);
     assertArrayEquals(new String[0], directory.toFile().list());
+    source.release(region);
+  }
+
+  @Test
+  void rootsBeginAtHugePagesAndShareNoByte() {
+    EmulatedSource source = source(16 * GIB);
+    Region region = source.reserve(0, 3 * GIB + 4096);
+    List<ByteBuffer> roots = region.roots();
+    for (int root = 0; root < roots.size(); root++) {
+      ByteBuffer buffer = roots.get(root);
+      assertEquals(0, buffer.alignmentOffset(0, (int) MemorySource.ALIGNMENT_BYTES));
+      assertEquals(root < 3 ? GIB : 4096, buffer.capacity());
+      assertEquals(0, buffer.get(0));
+      assertEquals(0, buffer.get(buffer.capacity() - 1));
+      buffer.put(0, (byte) (root + 1)).put(buffer.capacity() - 1, (byte) (root + 11));
+    }
+    for (int root = 0; root < roots.size(); root++) {
+      assertEquals(root + 1, roots.get(root).get(0));
+      assertEquals(root + 11, roots.get(root).get(roots.get(root).capacity() - 1));
+    }
     source.release(region);
   }
 

@@ -166,8 +166,8 @@ final class EmulatedAllocatorTest {
               () -> memory.allocate(MEBIBYTE, Placement.onNode(1)));
       assertTrue(full.getMessage().contains("NODE_FULL"), full.getMessage());
       assertEquals(MEBIBYTE, source.freeBytes(1));
-      assertEquals(0, memory.report().get(1).usedBytes());
-      assertEquals(0, memory.report().get(1).committedBytes());
+      assertEquals(0, memory.report().nodes().get(1).usedBytes());
+      assertEquals(0, memory.report().nodes().get(1).committedBytes());
       // The next node of the list serves what does not insist.
       long block = memory.allocate(MEBIBYTE, Placement.preferred(1));
       assertTrue(memory.residency(block).isAllOn(2));
@@ -182,7 +182,7 @@ final class EmulatedAllocatorTest {
       long small = memory.allocate(4096, Placement.onNode(1));
       assertEquals(0, memory.tryAllocate(32 * MEBIBYTE, Placement.onNode(1)));
       assertEquals(8 * MEBIBYTE, source.freeBytes(1));
-      assertEquals(2 * MEBIBYTE, memory.report().get(1).committedBytes());
+      assertEquals(2 * MEBIBYTE, memory.report().nodes().get(1).committedBytes());
       memory.free(small);
       // What is committed already still serves.
       source.commit(source.reserve(1, 8 * MEBIBYTE), 0, 8 * MEBIBYTE);
@@ -209,7 +209,7 @@ final class EmulatedAllocatorTest {
               : Node.memoryOnly(node, bytes[node]));
     }
     try (NodeAllocator memory = NodeAllocator.builder().machine(builder.build()).open()) {
-      return memory.report().stream().map(NodeReport::capacityBytes).toList();
+      return memory.report().nodes().stream().map(NodeReport::capacityBytes).toList();
     }
   }
 

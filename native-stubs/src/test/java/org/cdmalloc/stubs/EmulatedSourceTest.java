@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -18,6 +19,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.Test;
@@ -66,6 +68,29 @@ final class EmulatedSourceTest {
         source.commit(region, 0, 32 * MIB + PAGE));
     assertEquals(CommitResult.COMMITTED, source.commit(region, 0, 32 * MIB));
     source.release(region);
+  }
+
+  @Test
+  void fullNodeOfAStripeNamesItsOwnFigures() {
+    Region filler = source.reserve(4, 32 * MIB);
+    source.commit(filler, 0, 32 * MIB - PAGE);
+    Region region = source.reserve(Stripe.weighted(Map.of(0, 3, 4, 2)), 64 * MIB);
+    assertEquals(
+        new CommitResult(
+            CommitResult.Outcome.NODE_FULL, "node=4, free_bytes=4096, wanted_bytes=8192"),
+        source.commit(region, 0, 5 * PAGE));
+    assertEquals(64 * MIB, source.freeBytes(0));
+    assertEquals(PAGE, source.freeBytes(4));
+    assertTrue(source.commit(region, 0, 4 * PAGE).isCommitted());
+    assertEquals(64 * MIB - 3 * PAGE, source.freeBytes(0));
+    assertEquals(0, source.freeBytes(4));
+    // What is there already needs no more room.
+    assertTrue(source.commit(region, PAGE, 3 * PAGE).isCommitted());
+    source.release(filler);
+    assertTrue(source.commit(region, 0, 10 * PAGE).isCommitted());
+    source.release(region);
+    assertEquals(64 * MIB, source.freeBytes(0));
+    assertEquals(32 * MIB, source.freeBytes(4));
   }
 
   @Test

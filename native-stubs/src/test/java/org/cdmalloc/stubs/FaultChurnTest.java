@@ -83,7 +83,7 @@ final class FaultChurnTest {
     assertTrue(source.injected() > 100, "faults=" + source.injected());
     source.clear();
     assertTrue(live.isEmpty());
-    for (NodeReport report : memory.report()) {
+    for (NodeReport report : memory.report().nodes()) {
       assertEquals(0, report.usedBytes(), report::toString);
       assertEquals(0, report.liveBlocks(), report::toString);
       long all = report.capacityBytes();

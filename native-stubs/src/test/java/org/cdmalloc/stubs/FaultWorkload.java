@@ -188,7 +188,7 @@ final class FaultWorkload {
   }
 
   private void everythingIsFree() {
-    for (NodeReport report : memory.report()) {
+    for (NodeReport report : memory.report().nodes()) {
       assertEquals(0, report.usedBytes(), report::toString);
       assertEquals(0, report.liveBlocks(), report::toString);
     }
@@ -201,7 +201,8 @@ final class FaultWorkload {
           return memory;
         });
     memory.close();
-    assertThrows(IllegalStateException.class, () -> memory.allocate(1, Placement.onNode(1)));
+    assertThrows(
+        IllegalStateException.class, () -> again(() -> memory.allocate(1, Placement.onNode(1))));
   }
 
   /** Does a step until it succeeds; what it may throw is what its documentation says. */

@@ -8,6 +8,7 @@ import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 
 /** A source that hands every call to another one, by way of one method. */
@@ -93,14 +94,14 @@ abstract class InterceptedSource implements MemorySource {
   }
 
   @Override
-  public final Region reserve(int node, long bytes) {
+  public final Region reserve(Stripe stripe, long bytes) {
     return intercept(
         new Invocation<>(
             SourceCall.RESERVE,
             null,
-            "node=" + node + ", bytes=" + bytes,
-            () -> source.reserve(node, bytes),
-            () -> source.release(source.reserve(node, bytes))));
+            "stripe=" + stripe + ", bytes=" + bytes,
+            () -> source.reserve(stripe, bytes),
+            () -> source.release(source.reserve(stripe, bytes))));
   }
 
   @Override

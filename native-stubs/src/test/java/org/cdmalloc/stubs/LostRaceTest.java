@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.Test;
@@ -28,6 +30,9 @@ final class LostRaceTest {
           .node(Node.of(0, "0", PAGES * PAGE))
           .node(Node.memoryOnly(1, PAGES * PAGE))
           .build();
+
+  /** Two pages of node 0, then one of node 1. */
+  private static final Stripe STRIPE = Stripe.weighted(Map.of(0, 2, 1, 1));
 
   /** Lets another process take pages of node 0 between the look at the account and the touch. */
   private static final class Contended extends EmulatedKernel {
@@ -116,6 +121,54 @@ final class LostRaceTest {
     kernel.giveBack();
     assertTrue(source.commit(region, 0, PAGES * PAGE).isCommitted());
     assertResident(region, 0, 0, 0, 0, 0, 0, 0, 0);
+    source.release(region);
+    assertArrayEquals(new int[] {8, 8}, freePages());
+  }
+
+  @Test
+  void aStripeIsPopulatedNodeByNodeAndBoundAtOnce() {
+    Region region = source.reserve(STRIPE, PAGES * PAGE);
+    source.commit(region, 2 * PAGE, PAGE);
+    kernel.calls.clear();
+    assertTrue(source.commit(region, PAGE, 5 * PAGE).isCommitted());
+    // Page 2, which is there, keeps its policy and is not touched.
+    assertEquals(
+        List.of(
+            "mbind " + PREFERRED_STATIC + " 0 1 = 0",
+            "madvise 23 1",
+            "mbind " + PREFERRED_STATIC + " 0 3 = 0",
+            "madvise 23 2",
+            "mbind " + PREFERRED_STATIC + " 0 3 = 0",
+            "madvise 23 1",
+            "mbind " + BIND_STATIC + " 1 5 = 0"),
+        kernel.calls);
+    int absent = Residency.NOT_PRESENT;
+    assertResident(region, absent, 0, 1, 0, 0, 1, absent, absent);
+    assertArrayEquals(new int[] {5, 6}, freePages());
+    source.release(region);
+    assertEquals(0, kernel.mappings());
+    assertArrayEquals(new int[] {8, 8}, freePages());
+  }
+
+  @Test
+  void pagesOfAStripeThatFellOnAnotherOfItsNodesAreGivenBack() {
+    Region region = source.reserve(STRIPE, PAGES * PAGE);
+    assertTrue(source.commit(region, PAGE, 2 * PAGE).isCommitted());
+    // Node 0 has 7 pages left and is wanted for 4 more.
+    kernel.takeBeforeTheNextTouch(5);
+    CommitResult result = source.commit(region, 0, 7 * PAGE);
+    assertEquals(
+        new CommitResult(Outcome.LOST_RACE, "node=0, found_on_node=1, wanted_bytes=" + 5 * PAGE),
+        result);
+    assertArrayEquals(new int[] {2, 7}, freePages());
+    int absent = Residency.NOT_PRESENT;
+    assertResident(region, absent, 0, 1, absent, absent, absent, absent, absent);
+    assertEquals(PREFERRED_STATIC, kernel.policyOfPage(0));
+    assertEquals(BIND_STATIC, kernel.policyOfPage(1));
+    assertEquals(PREFERRED_STATIC, kernel.policyOfPage(6));
+    kernel.giveBack();
+    assertTrue(source.commit(region, 0, PAGES * PAGE).isCommitted());
+    assertResident(region, 0, 0, 1, 0, 0, 1, 0, 0);
     source.release(region);
     assertArrayEquals(new int[] {8, 8}, freePages());
   }

@@ -32,8 +32,8 @@ final class RecordingSourceTest {
     source.currentNode();
     source.osPageBytes();
     List<String> lines = source.lines();
-    assertEquals("reserve(node=0, bytes=1048576) = region=1", lines.get(0));
-    assertEquals("reserve(node=0, bytes=1048576) = region=2", lines.get(1));
+    assertEquals("reserve(stripe=0, bytes=1048576) = region=1", lines.get(0));
+    assertEquals("reserve(stripe=0, bytes=1048576) = region=2", lines.get(1));
     assertEquals("commit(region=2, offset=0, bytes=4096) = COMMITTED", lines.get(2));
     assertEquals("purge(region=2, offset=0, bytes=8192) = 0", lines.get(3));
     assertEquals("commit(region=1, offset=0, bytes=4096) = COMMITTED", lines.get(4));

@@ -17,7 +17,7 @@ public enum SourceCall {
   CURRENT_NODE("currentNode"),
   /** {@code freeBytes(node)}. */
   FREE_BYTES("freeBytes"),
-  /** {@code reserve(node, bytes)}. */
+  /** {@code reserve(stripe, bytes)}. */
   RESERVE("reserve"),
   /** {@code commit(region, offset, bytes)}. */
   COMMIT("commit"),

@@ -13,6 +13,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Stripe;
 
 /**
  * Where regions come from and go to: ranges of addresses, aligned to a huge page, which are
@@ -52,7 +53,7 @@ final class AddressSpace {
   }
 
   /** Reserves a region; no memory is used yet. */
-  LinuxRegion reserve(int node, long bytes) {
+  LinuxRegion reserve(Stripe stripe, long bytes) {
     unmapLeftovers();
     AddressSpaceLimit limit = AddressSpaceLimit.read(SELF);
     long address = mapAligned(bytes, limit);
@@ -61,10 +62,13 @@ final class AddressSpace {
       open(address, bytes, limit);
       kernel.adviseOrThrow(address, bytes, Kernel.MADV_DONTFORK);
       if (binds) {
-        kernel.preferOrThrow(address, bytes, node);
+        if (!stripe.isSingle()) {
+          withoutHugePages(address, bytes);
+        }
+        kernel.preferOrThrow(address, bytes, stripe.first());
       }
       LinuxRegion region =
-          new LinuxRegion(this, node, bytes, binds, address, roots(address, bytes), opensWhole);
+          new LinuxRegion(this, stripe, bytes, binds, address, roots(address, bytes), opensWhole);
       budget.recount();
       if (!budget.change(region.heldMappings(), region.mappings())) {
         throw Errno.failed("mmap", Errno.ENOMEM, "bytes=" + bytes + ", " + budget);
@@ -80,13 +84,22 @@ final class AddressSpace {
     }
   }
 
+  /** A huge page would put as many pages of a stripe on one node as it has. */
+  private void withoutHugePages(long address, long bytes) {
+    int errno = kernel.advise(address, bytes, Kernel.MADV_NOHUGEPAGE);
+    // A kernel that was built without huge pages does not know the advice.
+    if (errno != 0 && errno != Errno.EINVAL) {
+      throw Errno.failed("madvise(MADV_NOHUGEPAGE)", errno, Kernel.range(address, bytes));
+    }
+  }
+
   /**
    * Maps a closed range, so that a process which locks what it maps brings none of it in. At least
    * a page is trimmed on either side: regions that touched would merge into one mapping, whose
    * counts could not be told apart and whose parts could not be unmapped without a mapping more.
    */
   private long mapAligned(long bytes, AddressSpaceLimit limit) {
-    long alignment = CommitProtocol.CHUNK_BYTES;
+    long alignment = MemorySource.ALIGNMENT_BYTES;
     long slack = alignment + kernel.pageBytes();
     if (limit.spareBytes() < bytes + slack) {
       throw Errno.failed("mmap", Errno.ENOMEM, "bytes=" + bytes + ", " + limit);

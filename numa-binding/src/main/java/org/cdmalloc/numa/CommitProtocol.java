@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.numa;
 
-import com.sun.jna.Pointer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -9,12 +8,13 @@ import org.cdmalloc.numa.RangeSet.Range;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * How memory is asked of the kernel and given back. One caller per node at a time: the lock is
- * {@link LinuxSource}'s.
+ * How memory is asked of the kernel and given back. One caller per node at a time, of a striped
+ * region on all of its nodes: the locks are {@link LinuxSource}'s.
  */
 final class CommitProtocol {
   /** What is asked of the kernel at a time: one huge page. */
@@ -22,9 +22,6 @@ final class CommitProtocol {
 
   /** How much a region is opened at a time where the kernel will not promise all of it. */
   static final long WINDOW_BYTES = MemorySource.ROOT_BYTES;
-
-  /** Stands for an error: unbound pages lie where none may that did not ask for it. */
-  private static final int ON_DEVICE = -1;
 
   private static final Path MEMINFO = Path.of("/proc/meminfo");
 
@@ -44,32 +41,32 @@ final class CommitProtocol {
    * refused, pages fall where the kernel's default policy puts them; what fell on a device node is given
    * back, if anything tells where it fell.
    *
+   * A chunk of a striped region is populated node by node, each time under PREFERRED to that node or
+   * confined as above, and bound to all of them at the end. That binding is content with any of them, so
+   * each page is asked for its node before, and those on a wrong one are moved, once.
+   *
    * Why mappings stay few. A policy set on a part that was never touched, at a hole, gives that part an
    * anon_vma of its own at its first fault, and mappings with different ones never merge. So policy is
    * changed only on parts that were populated; commits in address order then move one boundary along.
+   * Stripes, and chunks through cache, need another policy before they are populated; so one page of the
+   * region is touched before its first cut, and all parts inherit the anon_vma which that makes.
    *
    * State per region: what is committed, and what has BIND by this account.
    *
    * Invariants: (I1) where regions are bound, what is committed has BIND; (I2) everything else has
-   * PREFERRED, or is counted as BIND because changing it back was beyond the mapping budget or the
-   * kernel's own limit; (I3) the kernel has at most as many mappings of a region as are counted, but
-   * for two more while a chunk that stayed BIND is committed again; (I4) what is not committed is not
-   * resident, but for what a stray access touched, and for what the kernel failed to take back: that is
-   * stale, and is offered again before it is populated. A failure at any step ends in giveBack, which
-   * restores all four.
+   * PREFERRED, for a stripe to its first node, or is counted as BIND because changing it back was beyond
+   * the mapping budget or the kernel's own limit; (I3) the kernel has at most as many mappings of a region
+   * as are counted, but for two more while a chunk that stayed BIND is committed again, or one is
+   * populated under a policy of its own; (I4) what is not committed is not resident, but for what a stray
+   * access touched, and for what the kernel failed to take back: that is stale, and is offered again
+   * before it is populated. A failure at any step ends in giveBack, which restores all four.
    */
 
   private final Kernel kernel;
   private final Headroom headroom;
-  private final Capability capability;
   private final MappingBudget budget;
   private final ResidencyQuery residency;
-
-  /** The nodes of ordinary memory, where pages may lie until they are moved. */
-  private final NodeMask system;
-
-  /** The nodes on which nothing may lie that did not ask for them. */
-  private final NodeMask devices;
+  private final Population population;
 
   private final int pageBytes;
 
@@ -81,11 +78,9 @@ final class CommitProtocol {
       Machine machine) {
     this.kernel = kernel;
     this.headroom = headroom;
-    this.capability = capability;
     this.budget = budget;
     this.residency = new ResidencyQuery(kernel, capability.residency());
-    this.devices = machine.memoryOnly();
-    this.system = machine.withMemory().without(devices);
+    this.population = new Population(kernel, headroom, capability, budget, residency, machine);
     this.pageBytes = kernel.pageBytes();
   }
 
@@ -95,7 +90,7 @@ final class CommitProtocol {
     long wanted = gaps.stream().mapToLong(Range::bytes).sum();
     if (wanted > CHUNK_BYTES) {
       // What cannot fit as a whole is refused before the node is filled with a part of it.
-      CommitResult room = headroom.check(region.node(), wanted);
+      CommitResult room = findRoom(region, gaps, wanted);
       if (!room.isCommitted()) {
         return room;
       }
@@ -149,7 +144,7 @@ final class CommitProtocol {
 
   /** Commits a range of which nothing is committed. */
   private CommitResult commitChunk(LinuxRegion region, long start, long end) {
-    CommitResult room = headroom.check(region.node(), end - start);
+    CommitResult room = findRoom(region, List.of(new Range(start, end)), end - start);
     if (!room.isCommitted()) {
       return room;
     }
@@ -159,7 +154,7 @@ final class CommitProtocol {
     }
     if (region.stale().coveredBytes(start, end) > 0) {
       // Populating keeps what is there.
-      drop(region, start, end);
+      population.drop(region, start, end);
     }
     if (region.isBound() && !prepareBind(region, start, end)) {
       // What is counted as BIND may have lost it.
@@ -182,28 +177,16 @@ final class CommitProtocol {
   }
 
   private CommitResult populateAndBind(LinuxRegion region, long start, long end) {
+    CommitResult populated = population.populate(region, start, end);
+    if (!populated.isCommitted()) {
+      return populated;
+    }
     long address = region.address() + start;
     long bytes = end - start;
-    if (region.isBound()
-        && headroom.isThroughCache(region.node())
-        && !confine(region, address, bytes)) {
-      return noMapping();
+    if (!region.isBound()) {
+      return CommitResult.COMMITTED;
     }
-    int errno = region.isBound() ? populate(address, bytes) : populateUnbound(region, start, end);
-    region.touch();
-    if (errno == ON_DEVICE) {
-      return new CommitResult(
-          Outcome.LOST_RACE,
-          "unbound memory fell on a device node: devices=" + devices + ", wanted_bytes=" + bytes);
-    }
-    if (errno == Errno.ENOMEM) {
-      return new CommitResult(
-          Outcome.NODE_FULL, "node=" + region.node() + ", populate=ENOMEM, wanted_bytes=" + bytes);
-    }
-    if (errno != 0) {
-      throw Errno.failed("madvise(MADV_POPULATE_WRITE)", errno, Kernel.range(address, bytes));
-    }
-    errno = region.isBound() ? bindWherePopulated(region.node(), address, bytes) : 0;
+    int errno = bindWherePopulated(region, address, bytes);
     if (errno == Errno.EIO) {
       return new CommitResult(
           Outcome.LOST_RACE, "node=" + region.node() + ", mbind_strict=EIO, wanted_bytes=" + bytes);
@@ -213,82 +196,43 @@ final class CommitProtocol {
     }
     if (errno != 0) {
       throw Errno.failed(
-          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, node=" + region.node());
+          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + region.nodes());
     }
     return CommitResult.COMMITTED;
   }
 
   /**
-   * Keeps what is populated next off all device nodes but its own. Under PREFERRED it would
-   * overflow before the kernel drops any cache, perhaps to a device; bound to its node and all
-   * system nodes it makes the kernel reclaim instead, and is moved to its node afterwards. Returns
-   * false if there is no mapping left for it.
+   * Binds a populated range if all of it lies on its nodes; what fell elsewhere is moved there
+   * once, which drops page cache for it and fails where a touch would kill. To several nodes this
+   * call would move pages anywhere among them, so of a stripe it moves none. Returns 0 or errno.
    */
-  private boolean confine(LinuxRegion region, long address, long bytes) {
-    if (!region.isTouched()) {
-      // The region's one anon_vma must be there before policy cuts it, or its parts never merge.
-      populate(address, pageBytes);
-    }
-    NodeMask nodes = system.or(NodeMask.of(region.node()));
-    int errno = kernel.confine(address, bytes, nodes, region.node());
-    if (errno != 0 && errno != Errno.ENOMEM) {
-      throw Errno.failed(
-          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + nodes);
-    }
-    return errno == 0;
-  }
-
-  /**
-   * Brings in the pages of a range that is not bound; returns 0, errno, or ON_DEVICE if some are
-   * known to have fallen on a device node.
-   */
-  private int populateUnbound(LinuxRegion region, long start, long end) {
-    long address = region.address() + start;
-    long bytes = end - start;
-    if (devices.isEmpty() || !residency.countsOnly()) {
-      int errno = populate(address, bytes);
-      return errno == 0 && !devices.isEmpty() && residency.isAnyOn(devices, address, bytes)
-          ? ON_DEVICE
-          : errno;
-    }
-    // What a stray access brought in may lie anywhere.
-    drop(region, start, end);
-    long placed = headroom.placedPages(devices);
-    if (placed >= 0) {
-      int errno = populate(address, bytes);
-      if (errno != 0 || headroom.placedPages(devices) == placed) {
-        return errno;
-      }
-      drop(region, start, end);
-    }
-    // Somebody got pages on a device. The region may have some for long: the kernel demotes and
-    // balances. What counts is whether there are more of them with the range than without it.
-    long without = residency.countOn(devices, address, bytes);
-    int errno = populate(address, bytes);
-    return errno == 0 && residency.countOn(devices, address, bytes) > without ? ON_DEVICE : errno;
-  }
-
-  /** Brings in the pages of a range of which none is there; returns 0 or errno. */
-  private int populate(long address, long bytes) {
-    if (capability.populates()) {
-      return kernel.advise(address, bytes, Kernel.MADV_POPULATE_WRITE);
-    }
-    Pointer memory = new Pointer(address);
-    for (long at = 0; at < bytes; at += pageBytes) {
-      memory.setByte(at, (byte) 0);
-    }
-    return 0;
-  }
-
-  /**
-   * Binds a populated range if all of it lies on its node; what fell elsewhere is moved there once,
-   * which drops page cache for it and fails where a touch would kill. Returns 0 or errno.
-   */
-  private int bindWherePopulated(int node, long address, long bytes) {
-    int errno = kernel.bind(address, bytes, node, Kernel.MPOL_MF_STRICT);
-    return errno == Errno.EIO
-        ? kernel.bind(address, bytes, node, Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE)
+  private int bindWherePopulated(LinuxRegion region, long address, long bytes) {
+    NodeMask nodes = region.nodes();
+    int errno = kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT);
+    return errno == Errno.EIO && region.stripe().isSingle()
+        ? kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE)
         : errno;
+  }
+
+  /** Checks that each node has room for its share of some ranges, and the host for all of them. */
+  private CommitResult findRoom(LinuxRegion region, List<Range> ranges, long bytes) {
+    Stripe stripe = region.stripe();
+    if (stripe.isSingle()) {
+      return headroom.check(region.node(), bytes);
+    }
+    for (int node : region.nodeNumbers()) {
+      long pages = 0;
+      for (Range range : ranges) {
+        pages += stripe.pages(node, range.start() / pageBytes, range.end() / pageBytes);
+      }
+      if (pages > 0) {
+        CommitResult room = headroom.check(node, pages * pageBytes, bytes);
+        if (!room.isCommitted()) {
+          return room;
+        }
+      }
+    }
+    return CommitResult.COMMITTED;
   }
 
   /** Opens the windows that a range lies in, for a region that is not open as a whole. */
@@ -328,32 +272,8 @@ final class CommitProtocol {
         unbind(region, start, end);
       }
     } finally {
-      drop(region, start, end);
+      population.drop(region, start, end);
     }
-  }
-
-  /**
-   * Takes the pages of a range away. A process that locks all its memory (mlockall with
-   * MCL_CURRENT) has locked the region too: its pages go by another advice, or before Linux 5.18
-   * after unlocking all of it, because a part would be a mapping of its own.
-   */
-  private void drop(LinuxRegion region, long start, long end) {
-    region.stale().add(start, end);
-    long address = region.address() + start;
-    int errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED);
-    if (errno == Errno.EINVAL) {
-      errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED_LOCKED);
-      if (errno == Errno.EINVAL && kernel.unlock(region.address(), region.bytes()) == 0) {
-        errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED);
-      }
-    }
-    if (errno != 0) {
-      throw Errno.failed(
-          "madvise",
-          errno,
-          Kernel.range(address, end - start) + ", advice=" + Kernel.MADV_DONTNEED);
-    }
-    region.stale().remove(start, end);
   }
 
   /** Gives all memory of a region back, and its policy. */
@@ -363,7 +283,7 @@ final class CommitProtocol {
         prefer(region, 0, region.bytes());
       }
     } finally {
-      drop(region, 0, region.bytes());
+      population.drop(region, 0, region.bytes());
     }
     // Last, so that a release that failed can be made again.
     region.release();
@@ -395,7 +315,10 @@ final class CommitProtocol {
     bindCounted(region, start, end);
   }
 
-  /** Lets a range prefer its node; false if the kernel has no mapping left for it. */
+  /**
+   * Lets a range prefer its node, of a stripe the first; false if the kernel has no mapping left
+   * for it.
+   */
   private boolean prefer(LinuxRegion region, long start, long end) {
     long address = region.address() + start;
     int errno = kernel.prefer(address, end - start, region.node());
@@ -413,7 +336,7 @@ final class CommitProtocol {
     RangeSet absent = new RangeSet();
     region.policyBind().gaps(start, end).forEach(gap -> absent.add(gap.start(), gap.end()));
     for (Range range : absent.gaps(start, end)) {
-      kernel.bind(region.address() + range.start(), range.bytes(), region.node(), 0);
+      kernel.bind(region.address() + range.start(), range.bytes(), region.nodes(), 0);
     }
   }
 

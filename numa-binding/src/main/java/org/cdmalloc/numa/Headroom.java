@@ -62,8 +62,8 @@ final class Headroom {
     }
   }
 
-  /** What was read of a node, and what was asked for since. */
-  private record Account(Reading reading, long asked) {}
+  /** What was read of a node, and what was asked for since: of the node, and of the host. */
+  private record Account(Reading reading, long asked, long askedOfHost) {}
 
   private record Marks(long nanos, Map<Integer, Long> unusableBytes) {}
 
@@ -107,12 +107,26 @@ final class Headroom {
    * @return committed if so, else what is short
    */
   CommitResult check(int node, long bytes) {
+    return check(node, bytes, bytes);
+  }
+
+  /**
+   * Checks that a node's share of what comes from several can be asked for. One caller per node at
+   * a time.
+   *
+   * @param node where the share shall come from
+   * @param bytes how much that is
+   * @param allBytes how much comes from all nodes together, from one host and one control group
+   * @return committed if so, else what is short
+   */
+  CommitResult check(int node, long bytes, long allBytes) {
     Account account = accounts.get(node);
-    if (account == null || !serves(account, bytes)) {
-      account = new Account(read(node), 0);
+    if (account == null || !serves(account, allBytes)) {
+      account = new Account(read(node), 0, 0);
     }
     long asked = account.asked + bytes;
-    accounts.put(node, new Account(account.reading, asked));
+    long askedOfHost = account.askedOfHost + allBytes;
+    accounts.put(node, new Account(account.reading, asked, askedOfHost));
     Reading reading = account.reading;
     if (reading.node() < asked) {
       return new CommitResult(
@@ -126,8 +140,8 @@ final class Headroom {
               + ", wanted_bytes="
               + bytes);
     }
-    if (reading.host < asked || reading.group < asked) {
-      return new CommitResult(Outcome.LIMIT_REACHED, limitReached(reading, bytes));
+    if (reading.host < askedOfHost || reading.group < askedOfHost) {
+      return new CommitResult(Outcome.LIMIT_REACHED, limitReached(reading, allBytes));
     }
     return CommitResult.COMMITTED;
   }
@@ -160,7 +174,7 @@ final class Headroom {
   }
 
   private static boolean serves(Account account, long bytes) {
-    return account.asked + bytes <= account.reading.certain() / REREAD_FRACTION
+    return account.askedOfHost + bytes <= account.reading.certain() / REREAD_FRACTION
         && System.nanoTime() - account.reading.nanos < READING_NANOS;
   }
 

@@ -29,6 +29,7 @@ class Kernel {
   static final int MPOL_MF_MOVE = 2;
   static final int MADV_DONTNEED = 4;
   static final int MADV_DONTFORK = 10;
+  static final int MADV_NOHUGEPAGE = 15;
   static final int MADV_POPULATE_WRITE = 23;
 
   /** As MADV_DONTNEED, which a locked range refuses; since Linux 5.18. */
@@ -89,9 +90,17 @@ class Kernel {
     }
   }
 
-  /** Binds a range to a node; returns 0 or errno. */
-  int bind(long address, long bytes, int node, int flags) {
-    return setPolicy(address, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, NodeMask.of(node), flags);
+  /** Writes to each page of a range of which none is there. */
+  void touch(long address, long bytes, int pageBytes) {
+    Pointer memory = new Pointer(address);
+    for (long at = 0; at < bytes; at += pageBytes) {
+      memory.setByte(at, (byte) 0);
+    }
+  }
+
+  /** Binds a range to nodes; returns 0 or errno. */
+  int bind(long address, long bytes, NodeMask nodes, int flags) {
+    return setPolicy(address, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes, flags);
   }
 
   /**
@@ -182,6 +191,35 @@ class Kernel {
       }
       nodes.read(0, status, 0, count);
       return 0;
+    }
+  }
+
+  /**
+   * Moves pages, each to a node of its own: move_pages(2). Which of them moved is to be asked
+   * afterwards: what this call tells of each page is not meaningful after an error, and with 0 some
+   * may still be where they were.
+   *
+   * @param addresses one in each page
+   * @param targets a node per page
+   * @return 0 or errno
+   */
+  int movePages(long[] addresses, int[] targets) {
+    int count = addresses.length;
+    try (Memory pages = new Memory((long) count * Long.BYTES);
+        Memory nodes = new Memory((long) count * Integer.BYTES);
+        Memory status = new Memory((long) count * Integer.BYTES)) {
+      pages.write(0, addresses, 0, count);
+      nodes.write(0, targets, 0, count);
+      long result =
+          LibC.syscall(
+              calls.movePages(),
+              0,
+              count,
+              Pointer.nativeValue(pages),
+              Pointer.nativeValue(nodes),
+              Pointer.nativeValue(status),
+              MPOL_MF_MOVE);
+      return result < 0 ? Errno.last() : 0;
     }
   }
 

@@ -2,13 +2,16 @@
 package org.cdmalloc.numa;
 
 import java.nio.ByteBuffer;
+import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Stripe;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * A mapping, what of it is committed, and how its policy cuts it into mappings. All but the fields
- * of {@link Region} is guarded by the node's lock in {@link LinuxSource}.
+ * of {@link Region} is guarded by its nodes' locks in {@link LinuxSource}.
  */
 final class LinuxRegion extends Region {
   private final RangeSet committed = new RangeSet();
@@ -23,26 +26,32 @@ final class LinuxRegion extends Region {
   private final RangeSet opened = new RangeSet();
 
   private final AddressSpace space;
+  private final NodeMask nodes;
+  private final int[] nodeNumbers;
   private final boolean opensWhole;
   private int windows;
-  private boolean touched;
+
+  /** The windows, or as number 0 the whole region, of which some page was ever brought in. */
+  private final BitSet touched = new BitSet();
 
   /** What the region holds of the mapping budget; outlives the region until it is unmapped. */
   private final AtomicInteger heldMappings = new AtomicInteger();
 
-  /** Written under the node's lock; views read it without. */
+  /** Written under the nodes' locks; views read it without. */
   private volatile boolean released;
 
   LinuxRegion(
       AddressSpace space,
-      int node,
+      Stripe stripe,
       long bytes,
       boolean bound,
       long address,
       List<ByteBuffer> roots,
       boolean opensWhole) {
-    super(node, bytes, bound, address, roots);
+    super(stripe, bytes, bound, address, roots);
     this.space = space;
+    this.nodes = stripe.nodes();
+    this.nodeNumbers = nodes.stream().toArray();
     this.opensWhole = opensWhole;
     if (opensWhole) {
       opened.add(0, bytes);
@@ -52,6 +61,16 @@ final class LinuxRegion extends Region {
   /** Returns where the region was reserved. */
   AddressSpace space() {
     return space;
+  }
+
+  /** Returns the nodes of the stripe. */
+  NodeMask nodes() {
+    return nodes;
+  }
+
+  /** Returns the nodes of the stripe, ascending; not to be changed. */
+  int[] nodeNumbers() {
+    return nodeNumbers;
   }
 
   RangeSet committed() {
@@ -70,13 +89,17 @@ final class LinuxRegion extends Region {
     return opened;
   }
 
-  /** Tells whether some page of the region was ever brought in. */
-  boolean isTouched() {
-    return touched;
+  /** Tells whether some page of what was opened together with an offset was ever brought in. */
+  boolean isTouched(long offset) {
+    return touched.get(window(offset));
   }
 
-  void touch() {
-    touched = true;
+  void touch(long offset) {
+    touched.set(window(offset));
+  }
+
+  private int window(long offset) {
+    return opensWhole ? 0 : Math.toIntExact(offset / CommitProtocol.WINDOW_BYTES);
   }
 
   void countWindow() {

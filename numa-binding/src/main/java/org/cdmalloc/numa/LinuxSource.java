@@ -15,11 +15,14 @@ import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 
 /**
  * Memory of this host's nodes, placed by the kernel. All that changes a region happens under the
- * lock of its node, one per process: two sources are one committer per node all the same.
+ * lock of its node, one per process: two sources are one committer per node all the same. Of a
+ * striped region it happens under the locks of all its nodes, which everybody takes by ascending
+ * number.
  */
 final class LinuxSource implements MemorySource {
   private static final Map<Integer, ReentrantLock> NODE_LOCKS = new ConcurrentHashMap<>();
@@ -102,16 +105,23 @@ final class LinuxSource implements MemorySource {
   }
 
   @Override
-  public Region reserve(int node, long bytes) {
-    if (!machine.node(node).hasMemory()) {
-      throw new IllegalArgumentException(
-          "node has no memory: node=" + node + ", with_memory=" + machine.withMemory());
+  public Region reserve(Stripe stripe, long bytes) {
+    for (int node : stripe.nodes().stream().toArray()) {
+      if (!machine.node(node).hasMemory()) {
+        throw new IllegalArgumentException(
+            "node has no memory: node="
+                + node
+                + ", stripe="
+                + stripe
+                + ", with_memory="
+                + machine.withMemory());
+      }
     }
     if (bytes <= 0 || bytes % pageBytes != 0) {
       throw new IllegalArgumentException(
           "size is not whole OS pages: bytes=" + bytes + ", os_page_bytes=" + pageBytes);
     }
-    return space.reserve(node, bytes);
+    return space.reserve(stripe, bytes);
   }
 
   @Override
@@ -192,14 +202,25 @@ final class LinuxSource implements MemorySource {
   }
 
   private static <T> T locked(LinuxRegion region, Supplier<T> action) {
-    ReentrantLock lock = NODE_LOCKS.computeIfAbsent(region.node(), node -> new ReentrantLock());
-    lock.lock();
+    int[] nodes = region.nodeNumbers();
+    int held = 0;
     try {
+      while (held < nodes.length) {
+        lock(nodes[held]).lock();
+        held++;
+      }
       requireLive(region);
       return action.get();
     } finally {
-      lock.unlock();
+      while (held > 0) {
+        held--;
+        lock(nodes[held]).unlock();
+      }
     }
+  }
+
+  private static ReentrantLock lock(int node) {
+    return NODE_LOCKS.computeIfAbsent(node, unused -> new ReentrantLock());
   }
 
   private LinuxRegion own(Region region) {
@@ -212,7 +233,7 @@ final class LinuxSource implements MemorySource {
   private static void requireLive(LinuxRegion region) {
     if (region.isReleased()) {
       throw new IllegalStateException(
-          "region is released: node=" + region.node() + ", bytes=" + region.bytes());
+          "region is released: stripe=" + region.stripe() + ", bytes=" + region.bytes());
     }
   }
 

@@ -20,7 +20,7 @@ final class ResidencyQuery {
     this.pageBytes = kernel.pageBytes();
   }
 
-  /** Asks about a range of whole pages. The caller holds the lock of the region's node. */
+  /** Asks about a range of whole pages. The caller holds the locks of the region's nodes. */
   Residency ask(LinuxRegion region, long offset, long bytes) {
     int[] nodes = new int[Math.toIntExact(bytes / pageBytes)];
     switch (call) {
@@ -47,16 +47,32 @@ final class ResidencyQuery {
    * Where pages are only counted, or nothing tells, no page is known to.
    */
   boolean isAnyOn(NodeMask nodes, long address, long bytes) {
+    return tellsPages() && Arrays.stream(populated(address, bytes)).anyMatch(nodes::contains);
+  }
+
+  /** Tells whether the call names the node of each page, even where neighbours lie on others. */
+  boolean tellsPages() {
+    return call == Capability.ResidencyCall.MOVE_PAGES
+        || call == Capability.ResidencyCall.GET_MEMPOLICY;
+  }
+
+  /** Tells whether pages can be moved one by one: by the same call that is asked first. */
+  boolean moves() {
+    return call == Capability.ResidencyCall.MOVE_PAGES;
+  }
+
+  /**
+   * Asks about a range that was just populated, of a call that {@link #tellsPages}: a node or a
+   * negative number per page.
+   */
+  int[] populated(long address, long bytes) {
     int[] where = new int[Math.toIntExact(bytes / pageBytes)];
-    switch (call) {
-      case MOVE_PAGES -> movePages(address, where);
-      case GET_MEMPOLICY ->
-          Arrays.setAll(where, page -> kernel.nodeOfPage(address + (long) page * pageBytes));
-      default -> {
-        return false;
-      }
+    if (call == Capability.ResidencyCall.MOVE_PAGES) {
+      movePages(address, where);
+    } else {
+      Arrays.setAll(where, page -> kernel.nodeOfPage(address + (long) page * pageBytes));
     }
-    return Arrays.stream(where).anyMatch(node -> node >= 0 && nodes.contains(node));
+    return where;
   }
 
   private void movePages(long address, int[] nodes) {

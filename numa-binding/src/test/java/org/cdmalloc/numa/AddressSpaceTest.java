@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import org.cdmalloc.NativeCallException;
+import org.cdmalloc.spi.Stripe;
 import org.junit.jupiter.api.Test;
 
 /** What a kernel that fails to unmap leaves behind, and what it does not. */
@@ -78,7 +79,7 @@ final class AddressSpaceTest {
 
           private long others;
         };
-    assertThrows(NativeCallException.class, () -> space(kernel).reserve(node, CHUNK));
+    assertThrows(NativeCallException.class, () -> space(kernel).reserve(Stripe.of(node), CHUNK));
     assertTrue(kernel.hasFailed);
     long others = kernel.address - 2 * CHUNK + kernel.pageBytes();
     assertTrue(isMapped(others), "what another thread mapped is gone");
@@ -108,7 +109,7 @@ final class AddressSpaceTest {
               return first;
             }
           };
-      LinuxRegion region = space(kernel).reserve(node, CHUNK);
+      LinuxRegion region = space(kernel).reserve(Stripe.of(node), CHUNK);
       assertEquals(0, region.address() % CHUNK);
       assertTrue(region.address() > mapped.get(0).start(), "start=" + start);
       assertTrue(region.address() + CHUNK < mapped.get(0).end(), "start=" + start);
@@ -117,7 +118,7 @@ final class AddressSpaceTest {
 
   /** Reserves a region that nobody can reach afterwards; returns its address. */
   private long forget(AddressSpace space) {
-    return space.reserve(node, CHUNK).address();
+    return space.reserve(Stripe.of(node), CHUNK).address();
   }
 
   @Test
@@ -133,11 +134,11 @@ final class AddressSpaceTest {
     assertTrue(isMapped(kernel.address));
     assertEquals(1, budget.used());
     kernel.clings = false;
-    LinuxRegion last = space.reserve(node, CHUNK);
+    LinuxRegion last = space.reserve(Stripe.of(node), CHUNK);
     // The Cleaner may not have noted yet that it failed.
     for (int round = 0; !kernel.hasUnmapped && round < ROUNDS; round++) {
       System.gc();
-      last = space.reserve(node, CHUNK);
+      last = space.reserve(Stripe.of(node), CHUNK);
     }
     // Those of all rounds but the last are forgotten too.
     for (int round = 0; budget.used() > 1 && round < ROUNDS; round++) {

@@ -6,11 +6,11 @@ import java.util.Map;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * The kernel of this host, of which a call to come fails: any call, with any errno, at any
- * position. A call that is made to fail does nothing, as a kernel's does. Calls of the thread that
- * made it count and fail; those of others, such as a Cleaner, pass.
+ * A kernel of two nodes, of which a call to come fails: any call, with any errno, at any position.
+ * A call that is made to fail does nothing, as a kernel's does. Calls of the thread that made it
+ * count and fail; those of others, such as a Cleaner, pass.
  */
-final class FaultyKernel extends Kernel {
+final class FaultyKernel extends TwoNodeKernel {
   /** What can be made to fail. */
   enum Call {
     MMAP,
@@ -18,12 +18,14 @@ final class FaultyKernel extends Kernel {
     MUNLOCK,
     MPROTECT,
     MADVISE_DONTFORK,
+    MADVISE_NOHUGEPAGE,
     MADVISE_POPULATE_WRITE,
     MADVISE_DONTNEED,
     MADVISE_DONTNEED_LOCKED,
     MBIND,
     HOME_NODE,
     MOVE_PAGES,
+    MOVE_PAGES_TO_TARGETS,
     GET_MEMPOLICY
   }
 
@@ -42,7 +44,6 @@ final class FaultyKernel extends Kernel {
 
   /** A kernel that says its pages are larger than they are: a multiple serves as well. */
   FaultyKernel(int osPageBytes) {
-    super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
     this.osPageBytes = osPageBytes;
   }
 
@@ -128,6 +129,7 @@ final class FaultyKernel extends Kernel {
         faultOf(
             switch (advice) {
               case MADV_DONTFORK -> Call.MADVISE_DONTFORK;
+              case MADV_NOHUGEPAGE -> Call.MADVISE_NOHUGEPAGE;
               case MADV_DONTNEED -> Call.MADVISE_DONTNEED;
               case MADV_DONTNEED_LOCKED -> Call.MADVISE_DONTNEED_LOCKED;
               case MADV_POPULATE_WRITE -> Call.MADVISE_POPULATE_WRITE;
@@ -152,6 +154,17 @@ final class FaultyKernel extends Kernel {
   int queryPages(long address, int pageBytes, int[] status) {
     int fault = faultOf(Call.MOVE_PAGES);
     return fault != 0 ? fault : super.queryPages(address, pageBytes, status);
+  }
+
+  /** As {@link #queryPages}, but neither counts nor fails. */
+  int lookAtPages(long address, int pageBytes, int[] status) {
+    return super.queryPages(address, pageBytes, status);
+  }
+
+  @Override
+  int movePages(long[] addresses, int[] targets) {
+    int fault = faultOf(Call.MOVE_PAGES_TO_TARGETS);
+    return fault != 0 ? fault : super.movePages(addresses, targets);
   }
 
   @Override

@@ -266,6 +266,20 @@ final class HeadroomTest {
   }
 
   @Test
+  void aNodeNeedsRoomForItsShareAndTheHostForAll() throws IOException {
+    long room = 64 * MIB - 2500 * 4096;
+    assertTrue(headroom().check(1, room, 10 * room).isCommitted());
+    CommitResult full = headroom().check(1, room + 1, 10 * room);
+    assertEquals(Outcome.NODE_FULL, full.outcome());
+    assertTrue(full.detail().endsWith("wanted_bytes=" + (room + 1)), full.detail());
+    write("proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable:  102400 kB\n");
+    assertTrue(headroom().check(1, MIB, 36 * MIB).isCommitted());
+    CommitResult refused = headroom().check(1, MIB, 36 * MIB + 1);
+    assertEquals(Outcome.LIMIT_REACHED, refused.outcome());
+    assertTrue(refused.detail().contains("wanted_bytes=37748737"), refused.detail());
+  }
+
+  @Test
   void aNodeThatIsGoneHasNothing() {
     assertEquals(Outcome.NODE_FULL, headroom().check(2, 1).outcome());
   }

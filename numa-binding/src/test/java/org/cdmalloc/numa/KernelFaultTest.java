@@ -18,6 +18,7 @@ import org.cdmalloc.NativeCallException;
 import org.cdmalloc.numa.FaultyKernel.Call;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -44,7 +45,6 @@ final class KernelFaultTest {
           Errno.EINVAL,
           Errno.ENOSYS);
 
-  private static final int MADV_NOHUGEPAGE = 15;
   private static final long PAGE = ThisHost.KERNEL.pageBytes();
 
   /** Four ranges, each on both sides of a chunk's edge: two chunks are committed for each. */
@@ -61,9 +61,32 @@ final class KernelFaultTest {
     reporter = toReport;
   }
 
+  /** Pages of both nodes on both sides of each chunk's edge. */
+  private static final Stripe STRIPE =
+      Stripe.weighted(Map.of(TwoNodeKernel.HERE, 1, TwoNodeKernel.OTHER, 2));
+
   /** A host, or what is left of it, and a region's life on it. */
   private interface Life {
     LinuxSource source(FaultyKernel kernel);
+
+    /** Where the region lies. */
+    default Stripe stripe() {
+      return Stripe.of(TwoNodeKernel.HERE);
+    }
+  }
+
+  /** A region's life on two nodes. */
+  private record Striped(Capability capability, MappingBudget budget, Path proc, Path sysfs)
+      implements Life {
+    @Override
+    public LinuxSource source(FaultyKernel kernel) {
+      return new LinuxSource(kernel, TwoNodeKernel.machine(), capability, budget, proc, sysfs);
+    }
+
+    @Override
+    public Stripe stripe() {
+      return STRIPE;
+    }
   }
 
   @Test
@@ -85,6 +108,37 @@ final class KernelFaultTest {
   void everyCallMayFailWhereBindingIsRefused() {
     runAll(kernel -> source(kernel, ThisHost.unbound(), Path.of("/proc")));
     assertRuns(Call.MMAP, Call.MUNMAP, Call.MADVISE_POPULATE_WRITE, Call.MADVISE_DONTNEED);
+  }
+
+  @Test
+  void everyCallMayFailOfAStripe(@TempDir Path sysfs) {
+    TwoNodeKernel.writeFree(sysfs, TwoNodeKernel.NODE_BYTES, TwoNodeKernel.NODE_BYTES);
+    runAll(new Striped(ThisHost.capability(), budget, Path.of("/proc"), sysfs));
+    assertRuns(Call.MADVISE_NOHUGEPAGE, Call.MBIND, Call.MADVISE_POPULATE_WRITE, Call.MOVE_PAGES);
+  }
+
+  @Test
+  void everyCallMayFailOfAStripeWithoutPopulateWriteAndMovePages(@TempDir Path sysfs) {
+    TwoNodeKernel.writeFree(sysfs, TwoNodeKernel.NODE_BYTES, TwoNodeKernel.NODE_BYTES);
+    Capability old = new Capability(true, false, Capability.ResidencyCall.GET_MEMPOLICY, List.of());
+    runAll(new Striped(old, budget, Path.of("/proc"), sysfs));
+    assertRuns(Call.MBIND, Call.GET_MEMPOLICY);
+  }
+
+  @Test
+  void everyCallMayFailOfAStripeWherePageCacheIsInTheWay(@TempDir Path sysfs) {
+    TwoNodeKernel.writeCache(sysfs);
+    runAll(new Striped(ThisHost.capability(), budget, Path.of("/proc"), sysfs));
+    assertRuns(Call.MBIND, Call.HOME_NODE, Call.MOVE_PAGES, Call.MOVE_PAGES_TO_TARGETS);
+  }
+
+  @Test
+  void everyCallMayFailOfAStripeWhereTheKernelCountsWhatIsWritable(
+      @TempDir Path proc, @TempDir Path sysfs) throws IOException {
+    TwoNodeKernel.writeFree(sysfs, TwoNodeKernel.NODE_BYTES, TwoNodeKernel.NODE_BYTES);
+    ThisHost.procThatCountsWhatIsWritable(proc);
+    runAll(new Striped(ThisHost.capability(), budget, proc, sysfs));
+    assertRuns(Call.MPROTECT, Call.MBIND);
   }
 
   @Test
@@ -144,6 +198,7 @@ final class KernelFaultTest {
   private final class Run {
     private final FaultyKernel kernel = new FaultyKernel();
     private final LinuxSource source;
+    private final Stripe stripe;
     private final String fault;
     private final int errno;
     private final int[] content = new int[RANGES];
@@ -152,6 +207,7 @@ final class KernelFaultTest {
 
     Run(Life life, Call call, int nth, int errno) {
       this.source = life.source(kernel);
+      this.stripe = life.stripe();
       this.errno = errno;
       this.fault = call + " " + nth + " fails with " + Errno.name(errno);
       kernel.failAt(call, nth, errno);
@@ -162,11 +218,11 @@ final class KernelFaultTest {
       region =
           (LinuxRegion)
               twice(
-                  () -> source.reserve(source.machine().withMemory().first(), bytes()),
+                  () -> source.reserve(stripe, bytes()),
                   () -> assertEquals(before, kernel.mappedBytes(), this::toString));
       assertEquals(before + bytes(), kernel.mappedBytes(), this::toString);
       // A huge page would bring in more than is committed.
-      ThisHost.KERNEL.advise(region.address(), bytes(), MADV_NOHUGEPAGE);
+      ThisHost.KERNEL.advise(region.address(), bytes(), Kernel.MADV_NOHUGEPAGE);
       commit(0, 2);
       commit(2, 2);
       purge(1, 1);
@@ -276,8 +332,11 @@ final class KernelFaultTest {
           byte[] bytes = new byte[view.capacity()];
           Arrays.fill(bytes, (byte) content[range]);
           assertEquals(-1, view.mismatch(ByteBuffer.wrap(bytes)), this::toString);
-          for (int status : statuses(offset(range), RANGE_BYTES)) {
-            assertTrue(region.isBound() ? status == region.node() : status >= 0, this::toString);
+          int[] statuses = statuses(offset(range), RANGE_BYTES);
+          for (int page = 0; page < statuses.length; page++) {
+            int node = stripe.node(offset(range) / PAGE + page);
+            int status = statuses[page];
+            assertTrue(region.isBound() ? status == node : status >= 0, this::toString);
           }
         }
       }
@@ -290,10 +349,10 @@ final class KernelFaultTest {
       }
     }
 
-    /** Asks the real kernel. */
+    /** Asks without a fault. */
     private int[] statuses(long offset, long bytes) {
       int[] statuses = new int[(int) (bytes / PAGE)];
-      int failed = ThisHost.KERNEL.queryPages(region.address() + offset, (int) PAGE, statuses);
+      int failed = kernel.lookAtPages(region.address() + offset, (int) PAGE, statuses);
       assertEquals(0, failed, this::toString);
       return statuses;
     }

@@ -41,7 +41,7 @@ final class LinuxAllocatorTest extends NodeAllocatorContract {
         assertTrue(refused.getMessage().contains("EPERM"), refused.getMessage());
       }
       assertThrows(NodeAccessException.class, () -> memory.device(1000).online());
-      assertEquals(0, memory.report().get(0).usedBytes());
+      assertEquals(0, memory.report().nodes().get(0).usedBytes());
     }
   }
 }

@@ -32,6 +32,11 @@ final class LinuxSourceContractTest {
     }
 
     @Override
+    protected NodeMask nodesToStripe(MemorySource source) {
+      return source.machine().withMemory();
+    }
+
+    @Override
     protected boolean countsFreeBytesExactly() {
       return false;
     }
@@ -78,6 +83,34 @@ final class LinuxSourceContractTest {
       return ThisHost.source(
           new Capability(true, true, Capability.ResidencyCall.NUMA_MAPS, List.of()),
           MappingBudget.PROCESS);
+    }
+
+    @Override
+    protected boolean tellsPagesOfStripes() {
+      return false;
+    }
+  }
+
+  /** As with a second node beside the host's: its stripes have two nodes on any host. */
+  @Nested
+  final class WithOneNodeMore extends Contract {
+    @TempDir private Path sysfs;
+
+    @Override
+    protected MemorySource open() {
+      TwoNodeKernel.writeFree(sysfs, TwoNodeKernel.NODE_BYTES, TwoNodeKernel.NODE_BYTES);
+      return new LinuxSource(
+          new TwoNodeKernel(),
+          TwoNodeKernel.machine(),
+          ThisHost.capability(),
+          MappingBudget.PROCESS,
+          Path.of("/proc"),
+          sysfs);
+    }
+
+    @Override
+    protected NodeMask nodesUnderTest(MemorySource source) {
+      return source.machine().withMemory();
     }
   }
 

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.cdmalloc.numa.NumaMaps.Mapping;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.Test;
@@ -62,7 +63,7 @@ final class NumaMapsTest {
   private static LinuxRegion region(long bytes) {
     long address = 0x7f0000000000L;
     return new LinuxRegion(
-        null, 0, bytes, true, address, List.of(ByteBuffer.allocateDirect(1)), true);
+        null, Stripe.of(0), bytes, true, address, List.of(ByteBuffer.allocateDirect(1)), true);
   }
 
   private static Residency ask(LinuxRegion region, String... counts) {

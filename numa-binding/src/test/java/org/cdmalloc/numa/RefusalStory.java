@@ -16,6 +16,7 @@ import java.util.logging.SimpleFormatter;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.Placement;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * What a user sees where the host refuses something: opens an allocator, asks implicitly, by name
@@ -111,7 +112,7 @@ final class RefusalStory {
     long page = kernel.map(kernel.pageBytes(), Kernel.PROT_READ_WRITE);
     new Pointer(page).setByte(0, (byte) 1);
     int flags = Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE;
-    int errno = kernel.bind(page, kernel.pageBytes(), node, flags);
+    int errno = kernel.bind(page, kernel.pageBytes(), NodeMask.of(node), flags);
     kernel.unmap(page, kernel.pageBytes());
     return errno == 0 ? "permitted" : Errno.name(errno);
   }

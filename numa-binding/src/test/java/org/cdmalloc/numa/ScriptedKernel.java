@@ -5,8 +5,8 @@ import java.util.HashMap;
 import java.util.Map;
 import org.cdmalloc.topology.NodeMask;
 
-/** The kernel of this host, of which single calls to come fail as they would on a full node. */
-final class ScriptedKernel extends Kernel {
+/** A kernel of two nodes, of which single calls to come fail as they would on a full node. */
+final class ScriptedKernel extends TwoNodeKernel {
   /** What can be made to fail. */
   enum Call {
     BIND_STRICT,
@@ -16,6 +16,8 @@ final class ScriptedKernel extends Kernel {
     POPULATE,
     DONTNEED,
     DONTNEED_LOCKED,
+    MOVE_PAGES,
+    NO_HUGE_PAGE,
     PROTECT
   }
 
@@ -23,10 +25,7 @@ final class ScriptedKernel extends Kernel {
 
   private final Map<Call, Failure> script = new HashMap<>();
   private final Map<Call, Integer> calls = new HashMap<>();
-
-  ScriptedKernel() {
-    super(SystemCalls.of(System.getProperty("os.arch")).orElseThrow());
-  }
+  private int overflowing;
 
   /** Lets the n-th call from now, and each after it, fail. */
   void failFrom(Call call, int nth, int errno) {
@@ -40,8 +39,19 @@ final class ScriptedKernel extends Kernel {
     calls.put(call, 0);
   }
 
+  /** Lets so many of the next pages that are brought in or moved to the other node stay here. */
+  void overflow(int pages) {
+    overflowing = pages;
+  }
+
   void recover() {
     script.clear();
+    overflowing = 0;
+  }
+
+  @Override
+  boolean hasRoom() {
+    return overflowing-- <= 0;
   }
 
   int calls(Call call) {
@@ -55,14 +65,14 @@ final class ScriptedKernel extends Kernel {
   }
 
   @Override
-  int bind(long address, long bytes, int node, int flags) {
+  int bind(long address, long bytes, NodeMask nodes, int flags) {
     int errno = 0;
     if ((flags & MPOL_MF_MOVE) != 0) {
       errno = errno(Call.BIND_MOVE);
     } else if ((flags & MPOL_MF_STRICT) != 0) {
       errno = errno(Call.BIND_STRICT);
     }
-    return errno != 0 ? errno : super.bind(address, bytes, node, flags);
+    return errno != 0 ? errno : super.bind(address, bytes, nodes, flags);
   }
 
   @Override
@@ -84,9 +94,16 @@ final class ScriptedKernel extends Kernel {
           case MADV_POPULATE_WRITE -> errno(Call.POPULATE);
           case MADV_DONTNEED -> errno(Call.DONTNEED);
           case MADV_DONTNEED_LOCKED -> errno(Call.DONTNEED_LOCKED);
+          case MADV_NOHUGEPAGE -> errno(Call.NO_HUGE_PAGE);
           default -> 0;
         };
     return errno != 0 ? errno : super.advise(address, bytes, advice);
+  }
+
+  @Override
+  int movePages(long[] addresses, int[] targets) {
+    int errno = errno(Call.MOVE_PAGES);
+    return errno != 0 ? errno : super.movePages(addresses, targets);
   }
 
   @Override

@@ -4,11 +4,14 @@ package org.cdmalloc.internal.allocation;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.Placement;
+import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.address.RegionAddresses;
+import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
@@ -20,39 +23,49 @@ import org.cdmalloc.spi.Residency;
 public final class AllocationPath {
   private static final long PAGE_MASK = Zone.PAGE_BYTES - 1;
 
-  /** Zeros to copy from: as long as a first-level cache likes it. */
-  private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(16 << 10).asReadOnlyBuffer();
+  /**
+   * A block that was found is one number: the run as {@link Zone} tells it, and above its bits the
+   * place in the path of the zone that it is of.
+   */
+  private static final int INDEX_SHIFT = 40;
 
   private final MemorySource source;
+  private final Zeroing zeroing;
   private final List<BackedZone> zones = new ArrayList<>();
   private volatile AddressMap addresses = AddressMap.EMPTY;
-  private boolean closed;
+
+  /** Written under this object's lock. */
+  private volatile boolean closed;
 
   /**
    * Makes a path without zones.
    *
    * @param source where the zones' regions come from
+   * @param zeroing when memory that was used is zeroed
    */
-  public AllocationPath(MemorySource source) {
+  public AllocationPath(MemorySource source, Zeroing zeroing) {
     this.source = source;
+    this.zeroing = zeroing;
   }
 
   /**
-   * Reserves a node's region and takes its zone in, so that its addresses are known.
+   * Takes a zone in, so that its addresses are known.
    *
-   * @param node the node that the zone stands for
-   * @param backingNode the node whose memory backs it
-   * @param bytes the capacity
+   * @param reserve reserves the zone's region
    * @return the zone
    * @throws IllegalStateException if this path is closed
    */
-  public synchronized BackedZone add(int node, int backingNode, long bytes) {
-    if (closed) {
-      throw new IllegalStateException("allocator is closed: node=" + node + "; open another one");
-    }
-    BackedZone zone = BackedZone.reserve(node, backingNode, bytes, source);
+  synchronized BackedZone add(Supplier<BackedZone> reserve) {
+    requireOpen();
+    BackedZone zone = reserve.get();
     boolean known = false;
     try {
+      if (zeroing == Zeroing.ON_FREE && !zone.canBeViewed()) {
+        throw new IllegalArgumentException(
+            "memory of this source cannot be zeroed: source="
+                + source.name()
+                + ", zeroing=ON_FREE; choose Zeroing.NEVER");
+      }
       AddressMap extended = addresses.with(zone);
       zones.add(zone);
       addresses = extended;
@@ -66,84 +79,125 @@ public final class AllocationPath {
   }
 
   /**
+   * Throws if this path is closed.
+   *
+   * @throws IllegalStateException if so
+   */
+  public void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("allocator is closed; open another one");
+    }
+  }
+
+  /**
    * Allocates a block.
    *
    * @param path the zones to try
    * @param bytes its size, 0 or more; 0 counts as 1
+   * @param alignment of its address, a power of two, 1 … {@link MemorySource#ALIGNMENT_BYTES}
+   * @param owner in whose name alone it can be freed, or null
    * @return its address, or 0 if no zone has room
-   * @throws IllegalArgumentException if {@code bytes} is negative
+   * @throws IllegalArgumentException if {@code bytes} is negative, or the alignment not as said
    * @throws IllegalStateException if closed
    */
-  public long tryAllocate(ZonePath path, long bytes) {
-    int pages = pages(bytes);
-    for (int i = 0; i < path.length(); i++) {
-      long address = path.zone(i).take(pages, path.floorPages(i));
-      if (address != 0) {
-        return address;
-      }
-    }
-    return 0;
+  long tryAllocate(ZonePath path, long bytes, long alignment, BlockOwner owner) {
+    long found = find(path, pages(bytes), alignOrder(alignment), owner);
+    return found < 0 ? 0 : zone(path, found).address(found);
   }
 
   /**
-   * Allocates a block or throws.
-   *
-   * @param path the zones to try
-   * @param bytes its size
-   * @param placement what was asked for, for the message
-   * @return its address
-   * @throws NodeMemoryExhaustedException if no zone has room
-   */
-  public long allocate(ZonePath path, long bytes, Placement placement) {
-    long address = tryAllocate(path, bytes);
-    if (address == 0) {
-      throw exhausted(path, bytes, placement);
-    }
-    return address;
-  }
-
-  /**
-   * Allocates a zeroed buffer.
+   * Allocates a buffer.
    *
    * @param path the zones to try
    * @param bytes its capacity, 0 or more
+   * @param zeroed whether it shall hold zeros
+   * @param owner in whose name alone it can be freed, or null
    * @return a direct, big-endian buffer of that capacity, or null if no zone has room
    */
-  public ByteBuffer tryAllocateBuffer(ZonePath path, int bytes) {
-    long address = tryAllocate(path, bytes);
-    return address == 0 ? null : zeroed(address, bytes);
-  }
-
-  /**
-   * Allocates a zeroed buffer or throws.
-   *
-   * @param path the zones to try
-   * @param bytes its capacity, 0 or more
-   * @param placement what was asked for, for the message
-   * @return a direct, big-endian buffer of that capacity
-   * @throws NodeMemoryExhaustedException if no zone has room
-   */
-  public ByteBuffer allocateBuffer(ZonePath path, int bytes, Placement placement) {
-    return zeroed(allocate(path, bytes, placement), bytes);
-  }
-
-  private ByteBuffer zeroed(long address, int bytes) {
+  ByteBuffer tryAllocateBuffer(ZonePath path, int bytes, boolean zeroed, BlockOwner owner) {
+    int pages = pages(bytes);
+    long found = find(path, pages, 0, owner);
+    if (found < 0) {
+      return null;
+    }
+    BackedZone zone = zone(path, found);
+    int page = Zone.page(found);
     boolean done = false;
     try {
-      AddressMap.Extent extent = addresses.find(address);
-      ByteBuffer buffer = extent.zone().view(extent.offsetOf(address), bytes);
-      for (int at = 0; at < bytes; ) {
-        int part = Math.min(ZEROS.capacity(), bytes - at);
-        buffer.put(at, ZEROS, 0, part);
-        at += part;
+      ByteBuffer buffer = zone.view(BackedZone.offset(page), bytes);
+      if (zeroed && zeroing == Zeroing.ON_ALLOCATE && Zone.isWritten(found)) {
+        zone.zeroWritten(page, pages);
       }
       done = true;
       return buffer;
     } finally {
       if (!done) {
-        free(address);
+        zone.zone().undo(page, owner);
       }
     }
+  }
+
+  private static BackedZone zone(ZonePath path, long found) {
+    return path.zone((int) (found >>> INDEX_SHIFT));
+  }
+
+  private long find(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+    long found = walk(path, pages, alignOrder, owner);
+    return found < 0 && reclaim(path) ? walk(path, pages, alignOrder, owner) : found;
+  }
+
+  private static long walk(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+    for (int i = 0; i < path.length(); i++) {
+      long run =
+          path.zone(i)
+              .take(pages, path.floorPages(i), alignOrder, path.events(i), path.caller(), owner);
+      if (run >= 0) {
+        if (i > 0) {
+          path.countForeign();
+        }
+        return run | (long) i << INDEX_SHIFT;
+      }
+    }
+    return Zone.NONE;
+  }
+
+  /**
+   * Gives back what is idle anywhere if a zone of the path lacks memory, not pages.
+   *
+   * @return whether to walk the path again: even where nothing was idle any more, a zone that was
+   *     tried late may have given back what one before it lacked
+   */
+  private boolean reclaim(ZonePath path) {
+    boolean isShort = false;
+    for (int i = 0; i < path.length(); i++) {
+      isShort |= path.zone(i).isShortOfMemory();
+    }
+    if (isShort) {
+      trim(false);
+    }
+    return isShort;
+  }
+
+  /**
+   * Gives the memory back that is committed and in no block, as far as it fills whole commit units.
+   *
+   * @param onlyIdle spares what was in use since this was last called
+   * @return bytes
+   */
+  public long trim(boolean onlyIdle) {
+    long bytes = 0;
+    RuntimeException failure = null;
+    for (BackedZone zone : zones()) {
+      try {
+        bytes += zone.purge(onlyIdle);
+      } catch (RuntimeException e) {
+        failure = BackedZone.joined(failure, e);
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+    return bytes;
   }
 
   /**
@@ -156,13 +210,41 @@ public final class AllocationPath {
    */
   public void free(long address) {
     AddressMap.Extent extent = require(address);
-    extent.zone().requireOpen();
+    BackedZone zone = extent.zone();
+    zone.requireOpen();
     long offset = extent.offsetOf(address);
-    int freed =
-        (offset & PAGE_MASK) != 0 ? extent.zone().pages(offset) : extent.zone().free(offset);
-    if (freed <= 0 || (offset & PAGE_MASK) != 0) {
-      throw wrong(address, offset, freed, extent.zone());
+    if ((offset & PAGE_MASK) != 0) {
+      throw wrong(address, offset, zone.pages(offset), zone);
     }
+    int freed = free(zone, offset, null);
+    if (freed == Zone.OWNED) {
+      // Whoever takes the block out of its scope frees it, so that nobody does so twice.
+      Object owner = zone.zone().owner(BackedZone.page(offset));
+      boolean left = owner instanceof BlockOwner block && block.leave();
+      freed = left ? free(zone, offset, owner) : Zone.NOT_LIVE;
+    }
+    if (freed <= 0) {
+      throw wrong(address, offset, freed, zone);
+    }
+  }
+
+  /** Frees a block that left its scope; one of a closed allocator is gone already. */
+  void freeOwned(long address, BlockOwner owner) {
+    AddressMap.Extent extent = require(address);
+    int freed = free(extent.zone(), extent.offsetOf(address), owner);
+    if (freed <= 0 && freed != Zone.CLOSED) {
+      throw wrong(address, extent.offsetOf(address), freed, extent.zone());
+    }
+  }
+
+  private int free(BackedZone zone, long offset, Object owner) {
+    if (zeroing == Zeroing.ON_FREE) {
+      int pages = zone.pages(offset);
+      if (pages > 0 && zone.zone().owner(BackedZone.page(offset)) == owner) {
+        zone.zero(offset, BackedZone.offset(pages));
+      }
+    }
+    return zone.free(offset, owner);
   }
 
   /**
@@ -174,6 +256,55 @@ public final class AllocationPath {
     free(RegionAddresses.address(buffer, source));
   }
 
+  /** Returns the address of a buffer's index 0. */
+  long address(ByteBuffer buffer) {
+    return RegionAddresses.address(buffer, source);
+  }
+
+  /**
+   * Returns what a block holds.
+   *
+   * @param address its first byte
+   * @return bytes: its size, rounded up as it was when it was allocated
+   */
+  public long usableBytes(long address) {
+    AddressMap.Extent extent = require(address);
+    return (long) requireRun(extent, address) * Zone.PAGE_BYTES;
+  }
+
+  /**
+   * Returns a buffer over part of a live block.
+   *
+   * @param address the part's first byte, anywhere in the block
+   * @param bytes its length; the part does not end outside the block
+   * @return a direct, big-endian buffer of that capacity
+   */
+  public ByteBuffer buffer(long address, int bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("size is negative: bytes=" + bytes);
+    }
+    AddressMap.Extent extent = require(address);
+    BackedZone zone = extent.zone();
+    zone.requireOpen();
+    long offset = extent.offsetOf(address);
+    int start = zone.zone().runStart(BackedZone.page(offset));
+    if (start < 0) {
+      throw wrong(address, offset & ~PAGE_MASK, start, zone);
+    }
+    long end = BackedZone.offset(start) + BackedZone.offset(zone.zone().pages(start));
+    if (bytes > end - offset) {
+      throw new IllegalArgumentException(
+          "buffer ends outside its block: address="
+              + hex(address)
+              + ", bytes="
+              + bytes
+              + ", limit="
+              + (end - offset)
+              + "; ask usableBytes(address)");
+    }
+    return zone.view(offset, bytes);
+  }
+
   /**
    * Asks where the pages of a block lie.
    *
@@ -182,15 +313,22 @@ public final class AllocationPath {
    */
   public Residency residency(long address) {
     AddressMap.Extent extent = require(address);
+    int pages = requireRun(extent, address);
+    long offset = extent.offsetOf(address);
+    long osMask = source.osPageBytes() - 1L;
+    long end = (offset + BackedZone.offset(pages) + osMask) & ~osMask;
+    long start = offset & ~osMask;
+    return extent.zone().residency(start, end - start);
+  }
+
+  private static int requireRun(AddressMap.Extent extent, long address) {
+    extent.zone().requireOpen();
     long offset = extent.offsetOf(address);
     int pages = (offset & PAGE_MASK) != 0 ? Zone.INTERIOR : extent.zone().pages(offset);
     if (pages <= 0) {
       throw wrong(address, offset, pages, extent.zone());
     }
-    long osMask = source.osPageBytes() - 1L;
-    long end = (offset + (long) pages * Zone.PAGE_BYTES + osMask) & ~osMask;
-    long start = offset & ~osMask;
-    return extent.zone().residency(start, end - start);
+    return pages;
   }
 
   /**
@@ -241,6 +379,7 @@ public final class AllocationPath {
   private AddressMap.Extent require(long address) {
     AddressMap.Extent extent = addresses.find(address);
     if (extent == null) {
+      requireOpen();
       throw new IllegalArgumentException(
           "address is not of this allocator: address="
               + hex(address)
@@ -270,13 +409,22 @@ public final class AllocationPath {
             + "; pass the block's first byte");
   }
 
-  private static NodeMemoryExhaustedException exhausted(
-      ZonePath path, long bytes, Placement placement) {
+  /**
+   * Explains a failure.
+   *
+   * @param path the zones that were tried
+   * @param bytes what was asked for
+   * @param alignment as asked for
+   * @param placement where
+   * @return the exception, with what each zone says now
+   */
+  NodeMemoryExhaustedException exhausted(
+      ZonePath path, long bytes, long alignment, Placement placement) {
     int pages = pages(bytes);
+    int order = Math.max(Fragmentation.order(pages), alignOrder(alignment));
     List<Attempt> attempts = new ArrayList<>(path.length());
     for (int i = 0; i < path.length(); i++) {
-      BackedZone zone = path.zone(i);
-      attempts.add(new Attempt(zone.node(), zone.whyNot(pages, path.floorPages(i))));
+      attempts.add(ZoneReports.whyNot(path.zone(i), bytes, order, path.floorPages(i), source));
     }
     return new NodeMemoryExhaustedException(bytes, placement.toString(), attempts);
   }
@@ -287,6 +435,19 @@ public final class AllocationPath {
     }
     long pages = bytes == 0 ? 1 : (bytes - 1) / Zone.PAGE_BYTES + 1;
     return (int) Math.min(pages, Integer.MAX_VALUE);
+  }
+
+  private static int alignOrder(long alignment) {
+    if (alignment < 1
+        || alignment > MemorySource.ALIGNMENT_BYTES
+        || (alignment & (alignment - 1)) != 0) {
+      throw new IllegalArgumentException(
+          "not an alignment: alignment="
+              + alignment
+              + "; give a power of two, 1 to "
+              + MemorySource.ALIGNMENT_BYTES);
+    }
+    return Long.numberOfTrailingZeros(Math.max(1, alignment / Zone.PAGE_BYTES));
   }
 
   private static String hex(long address) {

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
-import java.util.ArrayList;
-import java.util.Arrays;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
-import java.util.stream.Collectors;
+import org.cdmalloc.Marks;
+import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeReport;
-import org.cdmalloc.internal.zone.Zone;
+import org.cdmalloc.Zeroing;
+import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
-import org.cdmalloc.topology.Zonelist.Kind;
 
 /**
  * The parts of an open allocator, put together: a zone for each system node, a description of each
@@ -30,23 +28,42 @@ public final class Assembly {
    */
   public record Arena(int node, int host, long bytes) {}
 
+  /**
+   * What a user may choose, and may leave to the defaults.
+   *
+   * @param capacities bytes by node
+   * @param marks the marks of nodes, in bytes
+   * @param zeroing when memory that was used is zeroed
+   * @param purgeDelay after which memory goes back that nobody uses; zero for never
+   */
+  public record Settings(
+      Map<Integer, Long> capacities,
+      Map<Integer, Marks> marks,
+      Zeroing zeroing,
+      Duration purgeDelay) {}
+
   private final Machine machine;
   private final MemorySource source;
   private final AllocationPath allocation;
   private final SystemPaths system;
   private final Map<Integer, DeviceZone> devices;
 
+  /** Null where memory goes back only when that is asked for. */
+  private final Decay decay;
+
   private Assembly(
       Machine machine,
       MemorySource source,
       AllocationPath allocation,
       SystemPaths system,
-      Map<Integer, DeviceZone> devices) {
+      Map<Integer, DeviceZone> devices,
+      Decay decay) {
     this.machine = machine;
     this.source = source;
     this.allocation = allocation;
     this.system = system;
     this.devices = devices;
+    this.decay = decay;
   }
 
   /**
@@ -56,16 +73,13 @@ public final class Assembly {
    * @param deviceNodes the device nodes of the source's machine; those without memory make no
    *     difference
    * @param arenas more device nodes, carved out of ordinary ones
-   * @param capacities bytes by node, where the user chose
+   * @param settings what else the user chose
    * @return the parts
-   * @throws IllegalArgumentException if an arena, a capacity or the device nodes do not fit the
-   *     machine; nothing stays reserved
+   * @throws IllegalArgumentException if an arena, a capacity, a mark or the device nodes do not fit
+   *     the machine; nothing stays reserved
    */
   public static Assembly of(
-      MemorySource source,
-      NodeMask deviceNodes,
-      Collection<Arena> arenas,
-      Map<Integer, Long> capacities) {
+      MemorySource source, NodeMask deviceNodes, Collection<Arena> arenas, Settings settings) {
     Machine machine = source.machine();
     Map<Integer, Integer> hosts = new HashMap<>();
     for (Arena arena : arenas) {
@@ -92,19 +106,32 @@ public final class Assembly {
               + devices
               + "; name fewer with deviceNodes(mask)");
     }
-    Map<Integer, Long> bytes = Capacities.of(machine, system, capacities, source);
-    AllocationPath allocation = new AllocationPath(source);
+    Map<Integer, Long> bytes = Capacities.of(machine, system, settings.capacities(), source);
+    Map<Integer, Watermarks> marks = Capacities.marks(bytes, settings.marks());
+    AllocationPath allocation = new AllocationPath(source, settings.zeroing());
     boolean assembled = false;
     try {
       Map<Integer, BackedZone> zones = new HashMap<>();
-      system.stream().forEach(node -> zones.put(node, allocation.add(node, node, bytes.get(node))));
+      for (int node : system.stream().toArray()) {
+        long capacity = bytes.get(node);
+        zones.put(
+            node,
+            allocation.add(() -> BackedZone.ofNode(node, node, capacity, marks.get(node), source)));
+      }
+      Machine whole = machine;
       Map<Integer, DeviceZone> deviceZones = new HashMap<>();
       for (int node : devices.stream().toArray()) {
         int backing = hosts.getOrDefault(node, node);
-        deviceZones.put(node, new DeviceZone(node, backing, bytes.get(node), source, allocation));
+        deviceZones.put(
+            node,
+            new DeviceZone(
+                node, backing, bytes.get(node), marks.get(node), whole, source, allocation));
       }
-      SystemPaths paths = new SystemPaths(machine, devices, zones, source);
-      Assembly assembly = new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones));
+      SystemPaths paths = new SystemPaths(machine, devices, zones, source, allocation);
+      Decay decay =
+          settings.purgeDelay().isZero() ? null : Decay.start(allocation, settings.purgeDelay());
+      Assembly assembly =
+          new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones), decay);
       assembled = true;
       return assembly;
     } finally {
@@ -160,50 +187,28 @@ public final class Assembly {
   }
 
   /**
-   * Returns the account of every node that has a capacity.
+   * Closes all zones, as {@link AllocationPath#close} does.
    *
-   * @return one report per node, ascending
+   * @return the blocks that were live
    */
-  public List<NodeReport> report() {
-    Map<Integer, NodeReport> reports = new TreeMap<>();
+  public int close() {
+    if (decay != null) {
+      decay.stop();
+    }
+    return allocation.close();
+  }
+
+  /**
+   * Returns the account of everything.
+   *
+   * @return a new report
+   */
+  public MemoryReport report() {
+    Map<Integer, NodeReport> offline = new HashMap<>();
     devices.forEach(
         (node, device) ->
-            reports.put(
-                node,
-                new NodeReport(
-                    node,
-                    Kind.DEVICE,
-                    device.backingNode(),
-                    false,
-                    device.capacityBytes(),
-                    0,
-                    0,
-                    0,
-                    0,
-                    List.of())));
-    for (BackedZone backed : allocation.zones()) {
-      reports.put(backed.node(), report(backed));
-    }
-    return new ArrayList<>(reports.values());
-  }
-
-  private NodeReport report(BackedZone backed) {
-    Zone zone = backed.zone();
-    DeviceZone device = devices.get(backed.node());
-    return new NodeReport(
-        backed.node(),
-        device == null ? Kind.SYSTEM : Kind.DEVICE,
-        device == null ? backed.node() : device.backingNode(),
-        true,
-        bytes(zone.capacityPages()),
-        bytes(zone.committedPages()),
-        bytes(zone.usedPages()),
-        zone.liveRuns(),
-        bytes(zone.watermarks().lowPages()),
-        Arrays.stream(zone.freeBlocksPerOrder()).boxed().collect(Collectors.toList()));
-  }
-
-  private static long bytes(int pages) {
-    return (long) pages * Zone.PAGE_BYTES;
+            offline.put(
+                node, NodeReport.offline(node, device.backingNode(), device.capacityBytes())));
+    return ZoneReports.report(allocation.zones(), offline);
   }
 }

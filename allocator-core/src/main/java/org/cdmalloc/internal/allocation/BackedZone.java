@@ -2,22 +2,26 @@
 package org.cdmalloc.internal.allocation;
 
 import java.nio.ByteBuffer;
+import java.util.BitSet;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.address.RegionAddresses;
+import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.spi.Stripe;
 
 /**
- * A zone over a region: hands out pages that are resident on their node, asking the source for
- * memory when a run of pages is not backed yet.
+ * A zone over a region: hands out pages that are resident on their nodes, asks the source for
+ * memory when a run of pages is not backed yet, and gives back what nobody used for a while.
  */
-public final class BackedZone {
+public final class BackedZone implements Lender {
   /** What is asked of a source at a time: the size of a huge page on most machines. */
   static final long COMMIT_BYTES = 2L << 20;
 
@@ -40,11 +44,12 @@ public final class BackedZone {
    * Algorithmic notes.
    *
    * State: the zone (pages free or taken, units committed or not; its own lock), the region (null once
-   * closed), what of it close could not release, commitLock.
+   * closed), what of it close could not release, commitLock; of a striped zone, what its nodes lend it.
    *
-   * Invariants: (I1) a unit marked committed is resident until close; (I2) memory of a unit is asked
-   * for, and given back on failure, only under commitLock and only while no committed mark for it is
-   * visible; (I3) a run handed out lies in units marked committed.
+   * Invariants: (I1) a unit marked committed is resident; (I2) memory of a unit is asked for, and given
+   * back, only under commitLock and only while no committed mark for it is visible; (I3) a run handed
+   * out lies in units marked committed; (I4) for what is marked committed in a striped zone, and at
+   * most for that and one window or request in work, its nodes have lent pages of their capacity.
    *
    * A run is taken first and backed afterwards, outside the zone's lock, so that a slow kernel stops
    * nobody who finds backed pages. Two runs may share a unit: whoever comes second finds it marked, or
@@ -52,52 +57,96 @@ public final class BackedZone {
    * last was committed: were they marked one by one, another thread could be given pages of a unit
    * that a later failure takes back (I2).
    *
+   * Purge: units that are free as a whole lose their mark in the zone's critical section, and their
+   * memory afterwards. Who takes a page of such a unit meanwhile finds it without a mark and waits for
+   * commitLock to ask for its memory again. A window at a time, so that nobody waits long.
+   *
+   * Locks are taken in the order commitLock of a striped zone, commitLock of a node's zone, a zone's
+   * lock; never two of the same kind.
+   *
    * Close: the zone refuses first, then the region is released under commitLock; a request that took
    * its run before the zone closed finds no region and says closed, or has an address whose memory
    * reads zeros, as every address has after close. A region that could not be released is kept for the
    * next close; if the source then says that it is released, the failed call did it after all.
    */
 
+  /** Zeros to copy from: as long as a first-level cache likes it. */
+  private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(16 << 10).asReadOnlyBuffer();
+
+  /** How much is looked at, and given back, under the lock at a time. */
+  private static final int PURGE_UNITS = 32;
+
   private final int node;
+  private final int backingNode;
   private final MemorySource source;
   private final Zone zone;
   private final RegionAddresses addresses;
+  private final StripeShares shares;
   private final ReentrantLock commitLock = new ReentrantLock();
   private volatile Region region;
 
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
 
-  private volatile CommitResult lastRefusal = CommitResult.COMMITTED;
+  /** Why memory was refused last, or null; for explanations and for the decision to reclaim. */
+  private volatile Refusal lastRefusal;
 
-  private BackedZone(int node, MemorySource source, Region region) {
+  private BackedZone(
+      int node, MemorySource source, Region region, Watermarks watermarks, StripeShares shares) {
     this.node = node;
+    this.backingNode = region.node();
     this.source = source;
     this.region = region;
+    this.shares = shares;
     this.addresses = RegionAddresses.of(region, source);
-    int pages = Math.toIntExact(region.bytes() / Zone.PAGE_BYTES);
     this.zone =
         new Zone(
-            pages,
+            Math.toIntExact(region.bytes() / Zone.PAGE_BYTES),
             addresses.isContiguous() ? ADDRESS_ORDER : PIECE_ORDER,
             COMMIT_PAGES,
-            Watermarks.of(pages));
+            watermarks);
   }
 
   /**
-   * Reserves a region and puts a zone over it. No memory is used yet.
+   * Reserves a region of one node and puts a zone over it. No memory is used yet.
    *
    * @param node the node that the zone stands for
    * @param backingNode the node whose memory backs it; another one for a designated arena
    * @param bytes the capacity, a whole multiple of the source's page size
+   * @param watermarks the zone's marks
    * @param source where the region comes from
    * @return the zone
    */
-  public static BackedZone reserve(int node, int backingNode, long bytes, MemorySource source) {
-    Region region = source.reserve(backingNode, bytes);
+  static BackedZone ofNode(
+      int node, int backingNode, long bytes, Watermarks watermarks, MemorySource source) {
+    return reserve(node, Stripe.of(backingNode), bytes, watermarks, source, StripeShares.NONE);
+  }
+
+  /**
+   * Reserves a region whose pages several nodes give in turn, and puts a zone over it. The nodes'
+   * zones lend what it commits, and none of that below their low marks.
+   *
+   * @param shares the nodes' zones
+   * @param source where the region comes from
+   * @return the zone
+   */
+  static BackedZone striped(StripeShares shares, MemorySource source) {
+    long bytes = shares.capacityBytes();
+    Watermarks none = new Watermarks(0, 0, 0);
+    return reserve(shares.stripe().first(), shares.stripe(), bytes, none, source, shares);
+  }
+
+  private static BackedZone reserve(
+      int node,
+      Stripe stripe,
+      long bytes,
+      Watermarks watermarks,
+      MemorySource source,
+      StripeShares shares) {
+    Region region = source.reserve(stripe, bytes);
     boolean reserved = false;
     try {
-      BackedZone zone = new BackedZone(node, source, region);
+      BackedZone zone = new BackedZone(node, source, region, watermarks, shares);
       OPEN.add(zone);
       reserved = true;
       return zone;
@@ -113,29 +162,41 @@ public final class BackedZone {
    *
    * @param pages how many, positive
    * @param floorPages how many must stay free
-   * @return the address of the first byte, or 0 if the node has no room; {@link #whyNot} says why
+   * @param alignOrder log2 of the pages of which the run's first is a multiple
+   * @param events what to count here; a striped zone counts at a node instead
+   * @param caller the node of the CPU on which the caller runs
+   * @param owner in whose name alone the run can be freed, or null
+   * @return the run as {@link Zone} tells it, or a negative number if there is no room
    * @throws IllegalStateException if the zone is closed
    */
-  long take(int pages, int floorPages) {
-    long run = zone.take(pages, floorPages);
-    if (run >= 0 && !Zone.isCommitted(run) && !backOrFree(Zone.page(run), pages)) {
-      run = zone.takeCommitted(pages, floorPages);
+  long take(int pages, int floorPages, int alignOrder, int events, int caller, BlockOwner owner) {
+    int counted = shares.isEmpty() ? events : NumaEvents.NONE;
+    long run = zone.take(pages, floorPages, alignOrder, counted, owner);
+    if (run >= 0 && !Zone.isCommitted(run)) {
+      if (backOrFree(Zone.page(run), pages, owner)) {
+        zone.count(counted);
+      } else {
+        run = zone.takeCommitted(pages, floorPages, alignOrder, counted, owner);
+      }
     }
     if (run == Zone.CLOSED) {
       throw closed();
     }
-    return run < 0 ? 0 : addresses.address(offset(Zone.page(run)));
+    if (run >= 0 && !shares.isEmpty()) {
+      shares.countAt(offset(Zone.page(run)), caller);
+    }
+    return run;
   }
 
   /** Backs a run that was taken; if that fails, by a value or an exception, the run is freed. */
-  private boolean backOrFree(int page, int pages) {
+  private boolean backOrFree(int page, int pages, Object owner) {
     boolean backed = false;
     try {
       backed = back(page, pages);
       return backed;
     } finally {
       if (!backed) {
-        zone.free(page);
+        zone.undo(page, owner);
       }
     }
   }
@@ -146,6 +207,7 @@ public final class BackedZone {
     try {
       Region target = requireRegion();
       int reached = page;
+      int heldPages = 0;
       boolean backed = false;
       try {
         for (int unit = nextUnbacked(page, end); unit >= 0; unit = nextUnbacked(reached, end)) {
@@ -153,24 +215,74 @@ public final class BackedZone {
           while (isUnbacked(after, end)) {
             after++;
           }
-          CommitResult result = source.commit(target, unitOffset(unit), unitBytes(unit, after));
-          if (!result.isCommitted()) {
-            lastRefusal = result;
+          if (!hold(unit, after)) {
+            return false;
+          }
+          heldPages += pages(unit, after);
+          if (!commitHeld(target, unit, after)) {
             return false;
           }
           reached = Math.min(end, firstPage(after));
         }
         zone.markCommitted(page, pages);
-        lastRefusal = CommitResult.COMMITTED;
+        lastRefusal = null;
         backed = true;
         return true;
       } finally {
-        if (!backed) {
-          giveBack(target, page, reached);
+        try {
+          if (!backed) {
+            giveBack(target, page, reached);
+          }
+        } finally {
+          zone.release(heldPages);
         }
       }
     } finally {
       commitLock.unlock();
+    }
+  }
+
+  /**
+   * Commits units whose capacity is set aside; if that fails, what nodes lent for them is repaid.
+   */
+  private boolean commitHeld(Region target, int unit, int after) {
+    boolean committed = false;
+    try {
+      CommitResult result = source.commit(target, unitOffset(unit), unitBytes(unit, after));
+      committed = result.isCommitted();
+      if (!committed) {
+        lastRefusal = new Refusal(Reason.MEMORY_REFUSED, result.outcome() + " " + result.detail());
+      }
+      return committed;
+    } finally {
+      if (!committed) {
+        shares.repay(unitOffset(unit), unitBytes(unit, after));
+      }
+    }
+  }
+
+  /** Sets capacity aside for units; if all of it is used, after giving back what is idle here. */
+  private boolean hold(int unit, int after) {
+    int pages = pages(unit, after);
+    if (!zone.hold(pages) && (purgeLocked(false) == 0 || !zone.hold(pages))) {
+      lastRefusal =
+          new Refusal(
+              Reason.CAPACITY_HELD,
+              "striped_pages=" + zone.lentPages() + ", committed_pages=" + zone.committedPages());
+      return false;
+    }
+    boolean held = false;
+    try {
+      Refusal refusal = shares.lend(unitOffset(unit), unitBytes(unit, after));
+      held = refusal == null;
+      if (!held) {
+        lastRefusal = refusal;
+      }
+      return held;
+    } finally {
+      if (!held) {
+        zone.release(pages);
+      }
     }
   }
 
@@ -185,22 +297,72 @@ public final class BackedZone {
 
   /**
    * Returns what a failed run had got; its units are not marked, so nobody else can use them. A
-   * unit that the source fails to take back keeps none of the others.
+   * range that the source fails to take back keeps none of the others.
    */
   private void giveBack(Region target, int page, int end) {
-    RuntimeException failure = null;
+    BitSet units = new BitSet();
     int at = page;
     for (int unit = nextUnbacked(at, end); unit >= 0; unit = nextUnbacked(at, end)) {
-      try {
-        source.purge(target, unitOffset(unit), unitBytes(unit, unit + 1));
-      } catch (RuntimeException e) {
-        failure = joined(failure, e);
-      }
+      units.set(unit);
       at = Math.min(end, firstPage(unit + 1));
     }
+    RuntimeException failure = purge(target, units, false);
     if (failure != null) {
       throw failure;
     }
+  }
+
+  @Override
+  public long purge(boolean onlyIdle) {
+    long bytes = 0;
+    int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
+    for (int from = 0; from < units; from += PURGE_UNITS) {
+      commitLock.lock();
+      try {
+        bytes += region == null ? 0 : purgeWindow(from, from + PURGE_UNITS, onlyIdle);
+      } finally {
+        commitLock.unlock();
+      }
+    }
+    return bytes;
+  }
+
+  /** As {@link #purge(boolean)}, for whoever holds commitLock. */
+  private long purgeLocked(boolean onlyIdle) {
+    return purgeWindow(0, Integer.MAX_VALUE, onlyIdle);
+  }
+
+  private long purgeWindow(int from, int to, boolean onlyIdle) {
+    BitSet retired = zone.retire(from, to, onlyIdle);
+    RuntimeException failure = purge(region, retired, true);
+    if (failure != null) {
+      throw failure;
+    }
+    return retired.stream().mapToLong(unit -> unitBytes(unit, unit + 1)).sum();
+  }
+
+  /** Gives the memory of unmarked units back, range by range; returns what failed, or null. */
+  private RuntimeException purge(Region target, BitSet units, boolean retired) {
+    RuntimeException failure = null;
+    for (int unit = units.nextSetBit(0); unit >= 0; ) {
+      int after = units.nextClearBit(unit);
+      boolean zeroed = false;
+      try {
+        source.purge(target, unitOffset(unit), unitBytes(unit, after));
+        zeroed = true;
+      } catch (RuntimeException e) {
+        failure = joined(failure, e);
+      } finally {
+        if (retired) {
+          BitSet range = new BitSet();
+          range.set(unit, after);
+          zone.purged(range, zeroed);
+        }
+        shares.repay(unitOffset(unit), unitBytes(unit, after));
+      }
+      unit = units.nextSetBit(after);
+    }
+    return failure;
   }
 
   /** Returns the first of several failures, with the others under it. */
@@ -218,10 +380,11 @@ public final class BackedZone {
    * Frees the run that begins at an offset.
    *
    * @param offset in the region, in bytes
-   * @return the pages freed, or {@link Zone#NOT_LIVE}, {@link Zone#INTERIOR}, {@link Zone#CLOSED}
+   * @param owner the run's owner, or null
+   * @return the pages freed, or a negative number of {@link Zone}
    */
-  int free(long offset) {
-    return zone.free((int) (offset / Zone.PAGE_BYTES));
+  int free(long offset, Object owner) {
+    return zone.free(page(offset), owner);
   }
 
   /**
@@ -231,7 +394,40 @@ public final class BackedZone {
    * @return pages, or {@link Zone#NOT_LIVE}, {@link Zone#INTERIOR}
    */
   int pages(long offset) {
-    return zone.pages((int) (offset / Zone.PAGE_BYTES));
+    return zone.pages(page(offset));
+  }
+
+  /** Returns the address of a run's first byte. */
+  long address(long run) {
+    return addresses.address(offset(Zone.page(run)));
+  }
+
+  /** Writes zeros where pages of a live run were written to before. */
+  void zeroWritten(int page, int pages) {
+    int end = page + pages;
+    for (int from = zone.nextWritten(page, end, true); from < end; ) {
+      int to = zone.nextWritten(from, end, false);
+      zero(offset(from), offset(to) - offset(from));
+      from = to == end ? end : zone.nextWritten(to, end, true);
+    }
+  }
+
+  /** Writes zeros to a range of a live run. A closed zone's memory went back: it reads zeros. */
+  void zero(long offset, long bytes) {
+    Region target = region;
+    long end = target == null ? offset : offset + bytes;
+    for (long at = offset; at < end; ) {
+      long inRoot = at % MemorySource.ROOT_BYTES;
+      long rest = Math.min(end - at, MemorySource.ROOT_BYTES - inRoot);
+      int part = (int) Math.min(ZEROS.capacity(), rest);
+      target.roots().get((int) (at / MemorySource.ROOT_BYTES)).put((int) inRoot, ZEROS, 0, part);
+      at += part;
+    }
+  }
+
+  /** Tells whether the memory can be seen, and so be zeroed. */
+  boolean canBeViewed() {
+    return !requireRegion().roots().isEmpty();
   }
 
   /** Returns a buffer over a range of the region. */
@@ -277,53 +473,22 @@ public final class BackedZone {
     }
   }
 
-  /**
-   * Says why a request failed, as far as it can still be seen.
-   *
-   * @param pages the request
-   * @param floorPages how many pages had to stay free
-   * @return figures and the reason
-   */
-  String whyNot(int pages, int floorPages) {
-    int[] free = zone.freeBlocksPerOrder();
-    int freePages = zone.freePages();
-    StringBuilder text = new StringBuilder(160);
-    if (pages > largestRunPages()) {
-      text.append("larger than its largest block: largest_bytes=")
-          .append((long) largestRunPages() * Zone.PAGE_BYTES);
-    } else if (freePages - pages < floorPages) {
-      text.append(floorPages > 0 ? "would fall below its low mark" : "has too few free pages");
-    } else if (pages > 1 << Math.max(0, zone.largestFreeOrder())) {
-      text.append("free pages are not in one block");
-    } else if (!lastRefusal.isCommitted()) {
-      text.append("memory refused: ")
-          .append(lastRefusal.outcome())
-          .append(' ')
-          .append(lastRefusal.detail());
-    } else {
-      text.append("others were faster; it may have room now");
-    }
-    Watermarks marks = zone.watermarks();
-    text.append(", wanted_pages=").append(pages).append(", free_pages=").append(freePages);
-    text.append(", capacity_pages=").append(zone.capacityPages());
-    text.append(", min=").append(marks.minPages()).append(", low=").append(marks.lowPages());
-    text.append(", high=").append(marks.highPages()).append(", free_blocks_per_order=[");
-    for (int order = 0; order < free.length; order++) {
-      text.append(order == 0 ? "" : " ").append(free[order]);
-    }
-    return text.append(']').toString();
+  /** Returns why memory was refused last, or null if it was not since it last was given. */
+  Refusal refusal() {
+    return lastRefusal;
   }
 
-  /** Returns the longest run that one request can get. */
-  int largestRunPages() {
-    return 1 << zone.maxOrder();
+  /** Returns the node whose memory backs the zone; of a striped zone the first. */
+  int backingNode() {
+    return backingNode;
   }
 
   /**
-   * Returns the node that the zone stands for.
+   * Returns the node that the zone stands for; of a striped zone the first.
    *
    * @return its number
    */
+  @Override
   public int node() {
     return node;
   }
@@ -333,6 +498,7 @@ public final class BackedZone {
    *
    * @return the zone
    */
+  @Override
   public Zone zone() {
     return zone;
   }
@@ -340,6 +506,16 @@ public final class BackedZone {
   /** Returns the addresses of the region. */
   RegionAddresses addresses() {
     return addresses;
+  }
+
+  /** Returns the nodes that lend the zone its capacity; none for the zone of a node. */
+  StripeShares shares() {
+    return shares;
+  }
+
+  /** Tells whether memory may be had elsewhere that this zone lacked. */
+  boolean isShortOfMemory() {
+    return lastRefusal != null || zone.lentPages() > 0;
   }
 
   /** Tells whether the region is bound, so that requests by name may be served. */
@@ -364,8 +540,17 @@ public final class BackedZone {
     return new IllegalStateException("allocator is closed: node=" + node + "; open another one");
   }
 
-  private static long offset(int page) {
+  static long offset(int page) {
     return (long) page * Zone.PAGE_BYTES;
+  }
+
+  static int page(long offset) {
+    return (int) (offset / Zone.PAGE_BYTES);
+  }
+
+  /** The pages of the units from one to another, exclusive. */
+  private int pages(int unit, int after) {
+    return (int) (unitBytes(unit, after) / Zone.PAGE_BYTES);
   }
 
   private static long unitOffset(int unit) {

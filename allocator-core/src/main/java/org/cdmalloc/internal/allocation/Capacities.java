@@ -3,6 +3,9 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.HashMap;
 import java.util.Map;
+import org.cdmalloc.Marks;
+import org.cdmalloc.internal.zone.Watermarks;
+import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
@@ -18,7 +21,7 @@ public final class Capacities {
   private static final long SYSTEM_LEAST_BYTES = 64L << 20;
 
   /** The most that one zone can hold: its pages are counted in an int. */
-  private static final long MOST_BYTES = (1L << 43) - BackedZone.COMMIT_BYTES;
+  static final long MOST_BYTES = (1L << 43) - BackedZone.COMMIT_BYTES;
 
   private Capacities() {}
 
@@ -59,8 +62,49 @@ public final class Capacities {
     return capacities;
   }
 
+  /**
+   * Works out the marks of all nodes.
+   *
+   * @param capacities bytes by node
+   * @param chosen what the user chose, by node
+   * @return marks by node, in pages
+   * @throws IllegalArgumentException if marks are for no node with a capacity, or above it
+   */
+  static Map<Integer, Watermarks> marks(Map<Integer, Long> capacities, Map<Integer, Marks> chosen) {
+    chosen.forEach(
+        (node, marks) -> {
+          long capacity = capacities.getOrDefault(node, 0L);
+          if (marks.highBytes() > capacity) {
+            throw new IllegalArgumentException(
+                "marks do not fit the node: node="
+                    + node
+                    + ", marks="
+                    + marks
+                    + ", capacity_bytes="
+                    + capacity
+                    + "; lower them, or raise capacity(node, bytes)");
+          }
+        });
+    Map<Integer, Watermarks> marks = new HashMap<>();
+    capacities.forEach(
+        (node, bytes) ->
+            marks.put(
+                node,
+                chosen.containsKey(node)
+                    ? pages(chosen.get(node))
+                    : Watermarks.of(Math.toIntExact(bytes / Zone.PAGE_BYTES))));
+    return marks;
+  }
+
+  private static Watermarks pages(Marks marks) {
+    return new Watermarks(
+        (int) (marks.minBytes() / Zone.PAGE_BYTES),
+        (int) (marks.lowBytes() / Zone.PAGE_BYTES),
+        (int) (marks.highBytes() / Zone.PAGE_BYTES));
+  }
+
   /** A zone that ends with a whole commit unit has no small blocks at its end. */
-  private static long wholeUnits(long bytes) {
+  static long wholeUnits(long bytes) {
     return bytes < BackedZone.COMMIT_BYTES
         ? bytes
         : bytes / BackedZone.COMMIT_BYTES * BackedZone.COMMIT_BYTES;

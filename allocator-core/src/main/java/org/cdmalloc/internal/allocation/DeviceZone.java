@@ -2,21 +2,28 @@
 package org.cdmalloc.internal.allocation;
 
 import org.cdmalloc.NodeAccessException;
+import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.topology.Machine;
 
 /**
  * A device node's zone and whether it is there: nothing of the node is reserved before it is
  * brought online. Its path holds itself alone, so a request that walks it can reach nothing else.
  */
-public final class DeviceZone {
+public final class DeviceZone implements Paths {
   private final int node;
   private final int backingNode;
   private final long capacityBytes;
+  private final Watermarks watermarks;
+  private final Machine machine;
   private final MemorySource source;
   private final AllocationPath allocation;
 
+  /** Guarded by this. */
+  private BackedZone zone;
+
   /** Null until online; written under this object's lock, once. */
-  private volatile ZonePath path;
+  private volatile CallerPaths paths;
 
   /**
    * Describes a device zone.
@@ -24,6 +31,8 @@ public final class DeviceZone {
    * @param node the device node
    * @param backingNode the node whose memory backs it; another one for a designated arena
    * @param capacityBytes how much will be reserved
+   * @param watermarks the zone's marks
+   * @param machine whose nodes its callers run on
    * @param source where from
    * @param allocation what takes the zone in once it is online
    */
@@ -31,11 +40,15 @@ public final class DeviceZone {
       int node,
       int backingNode,
       long capacityBytes,
+      Watermarks watermarks,
+      Machine machine,
       MemorySource source,
       AllocationPath allocation) {
     this.node = node;
     this.backingNode = backingNode;
     this.capacityBytes = capacityBytes;
+    this.watermarks = watermarks;
+    this.machine = machine;
     this.source = source;
     this.allocation = allocation;
   }
@@ -48,8 +61,8 @@ public final class DeviceZone {
    * @throws IllegalStateException if the allocator is closed
    */
   public synchronized void online() {
-    if (path != null) {
-      path.zone(0).requireOpen();
+    if (zone != null) {
+      zone.requireOpen();
       return;
     }
     if (!source.diagnosis().binds()) {
@@ -59,22 +72,25 @@ public final class DeviceZone {
               + "; "
               + source.diagnosis().obstacle());
     }
-    path = new ZonePath(false, allocation.add(node, backingNode, capacityBytes));
+    zone =
+        allocation.add(
+            () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source));
+    paths = new CallerPaths(machine, source, caller -> new ZonePath(caller, false, false, zone));
   }
 
   /**
-   * Returns the path of requests to this node.
+   * {@inheritDoc} The node's own zone, with all of its pages.
    *
-   * @return the node's own zone, with all of its pages
    * @throws IllegalStateException if the node is not online
    */
-  public ZonePath path() {
-    ZonePath online = path;
+  @Override
+  public ZonePath choose(long bytes) {
+    CallerPaths online = paths;
     if (online == null) {
       throw new IllegalStateException(
           "device node is not online: node=" + node + "; call DeviceNode.online() first");
     }
-    return online;
+    return online.choose(bytes);
   }
 
   /**
@@ -110,6 +126,6 @@ public final class DeviceZone {
    * @return true once online
    */
   public boolean isOnline() {
-    return path != null;
+    return paths != null;
   }
 }

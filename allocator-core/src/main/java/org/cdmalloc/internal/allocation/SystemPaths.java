@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.IntFunction;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.Placement;
 import org.cdmalloc.internal.zonelist.CallerLists;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.LoadRule;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
@@ -23,15 +28,12 @@ public final class SystemPaths {
   private final NodeMask system;
   private final Map<Integer, BackedZone> zones;
   private final MemorySource source;
+  private final AllocationPath allocation;
   private final CallerLists callers;
+  private final Map<Placement, Paths> resolved = new ConcurrentHashMap<>();
 
-  /** One path per node number for LOCAL; null where no node is online. */
-  private final ZonePath[] local;
-
-  /** The path of every caller, if they all have the same; else null. */
-  private final ZonePath onlyLocal;
-
-  private final Map<Placement, ZonePath[]> resolved = new ConcurrentHashMap<>();
+  /** Guarded by this. */
+  private final Map<Stripe, BackedZone> striped = new HashMap<>();
 
   /**
    * Prepares the paths of a machine.
@@ -40,58 +42,151 @@ public final class SystemPaths {
    * @param devices its device nodes
    * @param zones the zones of all system nodes with memory, by node
    * @param source asked for the caller's node, and why a region is not bound
+   * @param allocation takes striped zones in, which are made when a placement first needs them
    */
   public SystemPaths(
-      Machine machine, NodeMask devices, Map<Integer, BackedZone> zones, MemorySource source) {
+      Machine machine,
+      NodeMask devices,
+      Map<Integer, BackedZone> zones,
+      MemorySource source,
+      AllocationPath allocation) {
     this.machine = machine;
     this.devices = devices;
     this.system = machine.withMemory().without(devices);
     this.zones = Map.copyOf(zones);
     this.source = source;
+    this.allocation = allocation;
     this.callers =
         new CallerLists(machine.zonelists(devices, LoadRule.ACCUMULATE, SpillMode.RAM), system);
-    this.local = byCaller(system, true);
-    this.onlyLocal = system.size() == 1 ? local[machine.online().first()] : null;
-  }
-
-  /**
-   * Returns the zones for a request near its caller.
-   *
-   * @return the path of the node whose CPU runs the calling thread
-   */
-  public ZonePath local() {
-    return onlyLocal != null ? onlyLocal : ofCaller(local);
   }
 
   /**
    * Returns the zones of a placement.
    *
    * @param placement one that names no device by capability
-   * @return its path for the calling thread
+   * @return its paths
    * @throws NodeAccessException if it names a device node, or insists on nodes that the kernel
    *     refuses to bind to
-   * @throws IllegalArgumentException if the machine has none of the nodes with memory
+   * @throws IllegalArgumentException if the machine has none of the nodes with memory, or not the
+   *     home node
    */
-  public ZonePath of(Placement placement) {
-    if (placement.mode() == Placement.Mode.LOCAL) {
-      return local();
-    }
-    ZonePath[] paths = resolved.get(placement);
+  public Paths of(Placement placement) {
+    Paths paths = resolved.get(placement);
     if (paths == null) {
       paths = resolve(placement);
-      resolved.put(placement, paths);
+      Paths before = resolved.putIfAbsent(placement, paths);
+      paths = before == null ? paths : before;
     }
-    return paths.length == 1 ? paths[0] : ofCaller(paths);
+    return paths;
   }
 
-  private ZonePath ofCaller(ZonePath[] paths) {
-    int caller = source.currentNode();
-    ZonePath path = caller >= 0 && caller < paths.length ? paths[caller] : null;
-    return path != null ? path : paths[machine.online().first()];
+  private Paths resolve(Placement placement) {
+    NodeMask allowed = placement.mode() == Placement.Mode.LOCAL ? system : allowed(placement);
+    OptionalInt home = home(placement);
+    return switch (placement.mode()) {
+      case LOCAL -> byCaller(caller -> path(caller, callers.of(caller), system, true));
+      case ON_NODE, BIND -> {
+        requireBound(placement, allowed);
+        yield byCaller(caller -> path(caller, order(caller, home), allowed, false));
+      }
+      case PREFERRED -> fallingBackFrom(allowed.first(), false);
+      case PREFERRED_MANY ->
+          byCaller(caller -> path(caller, twoPasses(order(caller, home), allowed), system, true));
+      case INTERLEAVE, WEIGHTED_INTERLEAVE -> interleaving(placement, allowed);
+      case DEVICE -> throw new IllegalArgumentException("not on system nodes: " + placement);
+    };
   }
 
-  private ZonePath[] resolve(Placement placement) {
+  /** The order in which a caller's nodes are tried: of its own node, or of the home node. */
+  private List<Integer> order(int caller, OptionalInt home) {
+    return callers.of(home.orElse(caller));
+  }
+
+  /** First the nodes that are preferred, then the others; each in the order of the list. */
+  private static List<Integer> twoPasses(List<Integer> order, NodeMask preferred) {
+    List<Integer> passes = new ArrayList<>(order);
+    passes.removeIf(node -> !preferred.contains(node));
+    order.stream().filter(node -> !preferred.contains(node)).forEach(passes::add);
+    return passes;
+  }
+
+  private Paths fallingBackFrom(int node, boolean interleaves) {
+    return byCaller(
+        caller -> new ZonePath(caller, true, interleaves, zones(callers.of(node), system)));
+  }
+
+  private Paths interleaving(Placement placement, NodeMask allowed) {
+    Stripe stripe = stripe(placement, allowed);
+    Paths[] turns = new Paths[stripe.roundPages()];
+    Map<Integer, Paths> byNode = new HashMap<>();
+    for (int turn = 0; turn < turns.length; turn++) {
+      turns[turn] = byNode.computeIfAbsent(stripe.node(turn), node -> fallingBackFrom(node, true));
+    }
+    // Where nothing is bound nobody could say that pages were dealt out.
+    if (stripe.isSingle() || !source.diagnosis().binds()) {
+      return new TurnPaths(source.osPageBytes(), null, turns);
+    }
+    BackedZone first = striped(stripe);
+    Paths striped =
+        byCaller(
+            caller -> {
+              List<BackedZone> order = new ArrayList<>(List.of(first));
+              order.addAll(List.of(zones(twoPasses(callers.of(caller), stripe.nodes()), system)));
+              return new ZonePath(caller, true, true, order.toArray(BackedZone[]::new));
+            });
+    return new TurnPaths(source.osPageBytes(), striped, turns);
+  }
+
+  private synchronized BackedZone striped(Stripe stripe) {
+    BackedZone zone = striped.get(stripe);
+    if (zone == null) {
+      StripeShares shares =
+          new StripeShares(
+              stripe, stripe.nodes().stream().mapToObj(zones::get).toList(), source.osPageBytes());
+      zone = allocation.add(() -> BackedZone.striped(shares, source));
+      striped.put(stripe, zone);
+    }
+    return zone;
+  }
+
+  private NodeMask allowed(Placement placement) {
     NodeMask named = placement.nodes();
+    requireNoDevice(placement, named);
+    NodeMask allowed = named.and(system);
+    if (allowed.isEmpty()) {
+      throw new IllegalArgumentException(
+          "placement names no node with memory: placement="
+              + placement
+              + "; name some of nodes "
+              + system);
+    }
+    return allowed;
+  }
+
+  private static Stripe stripe(Placement placement, NodeMask allowed) {
+    Map<Integer, Integer> weights = new HashMap<>(placement.weights());
+    weights.keySet().removeIf(node -> !allowed.contains(node));
+    return weights.isEmpty() ? Stripe.even(allowed) : Stripe.weighted(weights);
+  }
+
+  private OptionalInt home(Placement placement) {
+    placement
+        .homeNode()
+        .ifPresent(
+            home -> {
+              requireNoDevice(placement, NodeMask.of(home));
+              if (!machine.online().contains(home)) {
+                throw new IllegalArgumentException(
+                    "home node is not online: placement="
+                        + placement
+                        + "; name one of nodes "
+                        + machine.online());
+              }
+            });
+    return placement.homeNode();
+  }
+
+  private void requireNoDevice(Placement placement, NodeMask named) {
     NodeMask forbidden = named.and(devices);
     if (!forbidden.isEmpty()) {
       throw new NodeAccessException(
@@ -103,21 +198,6 @@ public final class SystemPaths {
               + forbidden.first()
               + ")");
     }
-    NodeMask allowed = named.and(system);
-    if (allowed.isEmpty()) {
-      throw new IllegalArgumentException(
-          "placement names no node with memory: placement="
-              + placement
-              + "; name some of nodes "
-              + system);
-    }
-    if (placement.mode() == Placement.Mode.PREFERRED) {
-      return new ZonePath[] {path(callers.of(allowed.first()), system, true)};
-    }
-    requireBound(placement, allowed);
-    return allowed.size() == 1
-        ? new ZonePath[] {path(List.of(allowed.first()), allowed, false)}
-        : byCaller(allowed, false);
   }
 
   private void requireBound(Placement placement, NodeMask nodes) {
@@ -136,16 +216,15 @@ public final class SystemPaths {
             });
   }
 
-  private ZonePath[] byCaller(NodeMask allowed, boolean keepsReserve) {
-    ZonePath[] paths = new ZonePath[machine.online().last() + 1];
-    machine.online().stream()
-        .forEach(caller -> paths[caller] = path(callers.of(caller), allowed, keepsReserve));
-    return paths;
+  private Paths byCaller(IntFunction<ZonePath> path) {
+    return new CallerPaths(machine, source, path);
   }
 
-  private ZonePath path(List<Integer> order, NodeMask allowed, boolean keepsReserve) {
-    return new ZonePath(
-        keepsReserve,
-        order.stream().filter(allowed::contains).map(zones::get).toArray(BackedZone[]::new));
+  private ZonePath path(int caller, List<Integer> order, NodeMask nodes, boolean keepsReserve) {
+    return new ZonePath(caller, keepsReserve, false, zones(order, nodes));
+  }
+
+  private BackedZone[] zones(List<Integer> order, NodeMask nodes) {
+    return order.stream().filter(nodes::contains).map(zones::get).toArray(BackedZone[]::new);
   }
 }

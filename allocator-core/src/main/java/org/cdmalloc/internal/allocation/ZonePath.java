@@ -1,24 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import org.cdmalloc.internal.zone.NumaEvents;
+
 /**
  * The zones that a request may use, in the order in which it tries them: a zonelist with its zones
- * filled in. Made once; a request only walks it.
+ * filled in, for callers of one node. Made once; a request only walks it.
  */
 public final class ZonePath {
   private final BackedZone[] zones;
-  private final boolean keepsReserve;
+  private final int[] floorPages;
+  private final int[] events;
+  private final int caller;
 
   /**
    * Makes a path.
    *
+   * @param caller the node of the CPU on which its callers run
    * @param keepsReserve true for requests that name no node they insist on: they stop at each
    *     zone's low mark, what is below it serves those that insist
-   * @param zones in order
+   * @param interleaves true if the first zone is the one whose turn it is
+   * @param zones in order, at least one
    */
-  ZonePath(boolean keepsReserve, BackedZone... zones) {
-    this.keepsReserve = keepsReserve;
+  ZonePath(int caller, boolean keepsReserve, boolean interleaves, BackedZone... zones) {
+    this.caller = caller;
     this.zones = zones;
+    this.floorPages = new int[zones.length];
+    this.events = new int[zones.length];
+    for (int i = 0; i < zones.length; i++) {
+      floorPages[i] = keepsReserve ? zones[i].zone().watermarks().lowPages() : 0;
+      events[i] =
+          (i == 0 ? NumaEvents.HIT : NumaEvents.MISS)
+              | (i == 0 && interleaves ? NumaEvents.INTERLEAVE_HIT : 0)
+              | (zones[i].node() == caller ? NumaEvents.LOCAL : NumaEvents.OTHER);
+    }
   }
 
   int length() {
@@ -30,6 +45,21 @@ public final class ZonePath {
   }
 
   int floorPages(int index) {
-    return keepsReserve ? zones[index].zone().watermarks().lowPages() : 0;
+    return floorPages[index];
+  }
+
+  /** Returns what an allocation from a zone counts there. */
+  int events(int index) {
+    return events[index];
+  }
+
+  int caller() {
+    return caller;
+  }
+
+  /** Counts, at the node that was wanted, that another one served. */
+  void countForeign() {
+    Lender wanted = zones[0].shares().isEmpty() ? zones[0] : zones[0].shares().first();
+    wanted.zone().count(NumaEvents.FOREIGN);
   }
 }

@@ -16,6 +16,7 @@ final class Buddy {
   private final int maxOrder;
   private final FreeArea[] areas;
   private final PageMap map;
+  private final WrittenMap written;
 
   /** Bit k is set if the free area of order k is not empty. */
   private int filledOrders;
@@ -26,6 +27,7 @@ final class Buddy {
     this.maxOrder = maxOrder;
     this.areas = new FreeArea[maxOrder + 1];
     this.map = new PageMap(capacityPages);
+    this.written = new WrittenMap(capacityPages);
     for (int order = 0; order <= maxOrder; order++) {
       areas[order] = new FreeArea(order, capacityPages);
     }
@@ -52,17 +54,19 @@ final class Buddy {
   /**
    * Takes a run from the lowest block of the smallest order that fits.
    *
+   * @param order of the block that it is cut from at least, and thereby its alignment; holds all
+   *     pages
+   * @param owned whether the run is marked as somebody's
    * @return its first page, or NONE
    */
-  int take(int pages) {
-    int order = ceilingLog2(pages);
+  int take(int pages, int order, boolean owned) {
     int fitting = filledOrders & -1 << order;
     if (fitting == 0) {
       return NONE;
     }
     int blockOrder = Integer.numberOfTrailingZeros(fitting);
     int page = areas[blockOrder].first();
-    claim(page, pages, blockOrder);
+    claim(page, pages, order, blockOrder, owned);
     return page;
   }
 
@@ -72,14 +76,13 @@ final class Buddy {
    *
    * @return its first page, or NONE
    */
-  int takeWhereCommitted(int pages, CommitMap committed) {
-    int order = ceilingLog2(pages);
+  int takeWhereCommitted(int pages, int order, boolean owned, CommitMap committed) {
     int lowest = capacityPages;
     int lowestOrder = NONE;
     int fitting = filledOrders & -1 << order;
     for (; fitting != 0; fitting &= fitting - 1) {
       int blockOrder = Integer.numberOfTrailingZeros(fitting);
-      int page = firstCommitted(pages, areas[blockOrder], lowest, committed);
+      int page = firstCommitted(pages, order, areas[blockOrder], lowest, committed);
       if (page != NONE) {
         lowest = page;
         lowestOrder = blockOrder;
@@ -88,12 +91,11 @@ final class Buddy {
     if (lowestOrder == NONE) {
       return NONE;
     }
-    claim(lowest, pages, lowestOrder);
+    claim(lowest, pages, order, lowestOrder, owned);
     return lowest;
   }
 
-  private int firstCommitted(int pages, FreeArea area, int limit, CommitMap committed) {
-    int order = ceilingLog2(pages);
+  private int firstCommitted(int pages, int order, FreeArea area, int limit, CommitMap committed) {
     long page = 0;
     while (page < limit) {
       int block = area.next((int) page);
@@ -119,9 +121,8 @@ final class Buddy {
   }
 
   /** Cuts a run out of a free block that holds the aligned block of the run's own order. */
-  private void claim(int page, int pages, int blockOrder) {
+  private void claim(int page, int pages, int order, int blockOrder, boolean owned) {
     cover(page, pages);
-    int order = ceilingLog2(pages);
     remove(page & -(1 << blockOrder), blockOrder);
     for (int half = blockOrder - 1; half >= order; half--) {
       put(buddy(page & -(1 << half), half), half);
@@ -130,14 +131,16 @@ final class Buddy {
     for (int rest = pages; rest != 1 << order; rest += Integer.lowestOneBit(rest)) {
       put(page + rest, Integer.numberOfTrailingZeros(rest));
     }
-    map.write(page, pages);
+    map.write(page, pages, owned);
   }
 
   /**
    * Sees to it that neither this take nor the free of the run allocates: both set only bits of
-   * blocks that hold a piece's first page, or of their buddies.
+   * blocks that hold a piece's first page, or of their buddies; the free marks the pages as
+   * written.
    */
   private void cover(int page, int pages) {
+    written.cover(page, pages);
     int start = page;
     for (int rest = pages; rest != 0; ) {
       int piece = Integer.highestOneBit(rest);
@@ -155,9 +158,10 @@ final class Buddy {
   /**
    * Frees the run that starts at a page. Never allocates on the Java heap.
    *
+   * @param used whether its pages count as written from then on; else they stay as they were
    * @return its pages, or NOT_LIVE or INTERIOR
    */
-  int free(int page) {
+  int free(int page, boolean used) {
     int entry = map.entry(page);
     if (!PageMap.isHead(entry)) {
       return mistake(page);
@@ -169,6 +173,9 @@ final class Buddy {
       merge(start, order);
       start += 1 << order;
       if (!PageMap.hasMore(entry)) {
+        if (used) {
+          written.set(page, start - page);
+        }
         return start - page;
       }
       entry = map.entry(start);
@@ -189,6 +196,52 @@ final class Buddy {
   /** Returns the pages of the run that starts at a page, or NOT_LIVE or INTERIOR. */
   int runPages(int page) {
     return PageMap.isHead(map.entry(page)) ? map.runPages(page) : mistake(page);
+  }
+
+  /** Tells whether the run that starts at a page was marked as somebody's. */
+  boolean isOwned(int page) {
+    return PageMap.isOwned(map.entry(page));
+  }
+
+  /** Returns the first page of the live run that a page lies in, or NONE. */
+  int runStart(int page) {
+    return map.runStart(page);
+  }
+
+  /** Tells whether all of some pages are free. */
+  boolean isFree(int page, int pages) {
+    int end = page + pages;
+    int at = page;
+    while (at < end) {
+      int order = freeOrder(at);
+      if (order == NONE) {
+        return false;
+      }
+      at = (at & -(1 << order)) + (1 << order);
+    }
+    return true;
+  }
+
+  /** Returns the order of the free block that a page lies in, or NONE. */
+  private int freeOrder(int page) {
+    for (int rest = filledOrders; rest != 0; ) {
+      int order = floorLog2(rest);
+      if (areas[order].test(page & -(1 << order))) {
+        return order;
+      }
+      rest ^= 1 << order;
+    }
+    return NONE;
+  }
+
+  /** Returns which pages were given back after they could be written to. */
+  WrittenMap written() {
+    return written;
+  }
+
+  /** Returns how many runs are marked as somebody's. Takes O(pages) steps. */
+  int ownedRuns() {
+    return map.ownedRuns();
   }
 
   private int mistake(int page) {
@@ -227,7 +280,8 @@ final class Buddy {
 
   /** Returns what all arrays cost on the Java heap, in bytes. */
   long metadataBytes() {
-    long bytes = Footprint.ofReferences(areas.length) + map.metadataBytes();
+    long bytes =
+        Footprint.ofReferences(areas.length) + map.metadataBytes() + written.metadataBytes();
     for (FreeArea area : areas) {
       bytes += area.metadataBytes();
     }

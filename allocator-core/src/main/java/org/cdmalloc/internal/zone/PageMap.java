@@ -15,7 +15,7 @@ import java.util.Arrays;
  *       MORE   PART   HEAD   order
  *
  * HEAD   the first piece of a run
- * PART   a later piece; exactly one of HEAD and PART is set where something starts
+ * PART   a later piece; with HEAD, the first piece of a run that somebody owns
  * MORE   another piece follows at once
  * </pre>
  *
@@ -48,6 +48,11 @@ final class PageMap {
   /** Tells whether a run starts at a page whose entry this is. */
   static boolean isHead(int entry) {
     return (entry & HEAD) != 0;
+  }
+
+  /** Tells whether a run that somebody owns starts at a page whose entry this is. */
+  static boolean isOwned(int entry) {
+    return (entry & (HEAD | PART)) == (HEAD | PART);
   }
 
   /** Tells whether the run goes on after the piece whose entry this is. */
@@ -89,8 +94,8 @@ final class PageMap {
   }
 
   /** Writes a run whose pieces are all covered. */
-  void write(int page, int pages) {
-    int kind = HEAD;
+  void write(int page, int pages, boolean owned) {
+    int kind = owned ? HEAD | PART : HEAD;
     int start = page;
     for (int rest = pages; rest != 0; kind = PART) {
       int piece = Integer.highestOneBit(rest);
@@ -126,6 +131,32 @@ final class PageMap {
       }
     }
     return false;
+  }
+
+  /**
+   * Returns the first page of the live run that a page lies in, or −1. A run starts at a multiple
+   * of a power of two that is not smaller than the run, so it starts where some of the low bits of
+   * each of its pages are cleared; the first run found decides, as in {@link #isLive}.
+   */
+  int runStart(int page) {
+    for (int order = 0; order < Integer.SIZE - 1; order++) {
+      int start = page & -(1 << order);
+      if (isHead(entry(start))) {
+        return page - start < runPages(start) ? start : -1;
+      }
+    }
+    return -1;
+  }
+
+  /** Returns how many runs are marked as somebody's. */
+  int ownedRuns() {
+    int owned = 0;
+    for (byte[] group : groups) {
+      for (int index = 0; group != null && index < group.length; index++) {
+        owned += isOwned(group[index]) ? 1 : 0;
+      }
+    }
+    return owned;
   }
 
   /** Returns how many entries are not 0. */

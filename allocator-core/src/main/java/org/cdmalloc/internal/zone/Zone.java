@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.zone;
 
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A buddy allocator over the pages 0 … capacity − 1 of one region. It hands out runs of any number
- * of pages, takes them back, and remembers which pages have memory behind them; to get that memory
- * is its caller's work.
+ * of pages, takes them back, and remembers which pages have memory behind them and which were
+ * written to; to get that memory is its caller's work.
  *
- * <p><b>Runs.</b> A run starts at a multiple of its length rounded up to a power of two, and costs
- * its own length: what it does not use of the block it was cut from is free at once.
+ * <p><b>Runs.</b> A run starts at a multiple of its length rounded up to a power of two, or of a
+ * larger one that its caller names, and costs its own length: what it does not use of the block it
+ * was cut from is free at once. A run may have an owner; it is then given back in the owner's name.
+ *
+ * <p><b>Capacity.</b> Pages of the capacity may be lent to zones that share the node; they are
+ * neither free nor used here until they are repaid.
  *
  * <p><b>Cost.</b> Taking and freeing take O({@link #maxOrder}) steps and allocate nothing on the
  * Java heap, except that a take which goes where no take went before makes room for the metadata of
  * some {@value PageMap#GROUP_PAGES} pages. If the heap is then exhausted the zone is as it was. All
  * metadata together takes at most 1.6 bytes per page of a zone of 32 MiB and more, and of a smaller
- * one a few KiB.
+ * one a few KiB; an owner costs an entry of a hash map more.
  *
  * <p><b>Threads.</b> Every method may be called by any number of threads; each is one short
  * critical section. What happened before a run was freed happens before whatever follows its next
@@ -30,6 +37,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * <tr><th>{@link #CLOSED}</th><td>the zone was closed</td></tr>
  * <tr><th>{@link #NOT_LIVE}</th><td>the page is in no live run: never taken, or freed</td></tr>
  * <tr><th>{@link #INTERIOR}</th><td>the page is in a live run, but not its first</td></tr>
+ * <tr><th>{@link #OWNED}</th><td>the run is another owner's than the one named</td></tr>
  * </table>
  */
 public final class Zone {
@@ -41,9 +49,12 @@ public final class Zone {
    *
    * State
    *   free(k)    for each order k the set of free blocks of 2^k pages (FreeArea, a bit per block)
-   *   live       the set of runs handed out (PageMap, a byte per page)
-   *   committed  the set of units with memory behind them (CommitMap, a bit per unit)
-   *   freePages, liveRuns, closed
+   *   live       the set of runs handed out (PageMap, a byte per page), with their owners
+   *   written    the pages that were given back since they were committed (WrittenMap, a bit each)
+   *   committed  the set of units with memory behind them, and idle, those of them that nobody took
+   *              from for a while (CommitMap, two bits per unit)
+   *   lent, held pages of the capacity that are used elsewhere, or about to be committed or purged
+   *   freePages, liveRuns, events, closed
    *
    * Invariants (validate() names them by these numbers)
    *   I1  the free blocks of all orders and the live runs tile [0, capacityPages)
@@ -51,15 +62,20 @@ public final class Zone {
    *   I3  a summary bit is set iff the word below it is not 0; counts equal bits
    *   I4  a run of n pages is written as the powers of two of n, descending, each aligned to its
    *       size: one HEAD, then PARTs, MORE on all but the last; every other byte is 0
-   *   I5  freePages = sum over k of |free(k)| 2^k; liveRuns = |live|
+   *   I5  freePages = sum over k of |free(k)| 2^k - lent, not negative; liveRuns = |live|
    *   I6  where a piece of a run starts, its group of the page map and the leaves of that page in
-   *       every free area exist; so free never allocates
+   *       every free area exist, and the bits of all its pages in written; so free never allocates
+   *   I7  committed + held + lent <= capacity, as far as callers charge before they mark
+   *   I8  a run has an owner iff its head is marked so
    *
    * Transitions
    *   take           smallest k with a fitting block, lowest block of free(k); halves and tail back
    *   takeCommitted  lowest committed run of all fitting k; halves and tail back
-   *   free           run to its pieces; each merges with its buddy while that is free
-   *   mark…          committed only; runs and free blocks may be committed, partly, or not at all
+   *   free, undo     run to its pieces, each merges while its buddy is free; of free its pages written
+   *   markCommitted  committed only; runs and free blocks may be committed, partly, or not at all
+   *   retire         idle units that are free as a whole: committed to held
+   *   purged         held to neither, their pages not written any more
+   *   lend, repay    free to lent and back
    *   close          closed only; from then on no run is taken or freed
    *
    * Linearization points
@@ -69,8 +85,9 @@ public final class Zone {
    *   the lock's: each unlock before the next lock. All other state is plain.
    *
    * Progress
-   *   blocking; a section is O(maxOrder), but O(free blocks) in takeCommitted and O(metadata) in
-   *   committedPages, metadataBytes and validate. Not `synchronized`: before JDK 24 that pins the
+   *   blocking; a section is O(maxOrder), and O(pages / 64) where the written bits of a run are
+   *   read or set; but O(free blocks) in takeCommitted, O(units of the window) in retire and
+   *   O(metadata) in metadataBytes and validate. Not `synchronized`: before JDK 24 that pins the
    *   carrier of a virtual thread that has to wait.
    */
 
@@ -89,8 +106,14 @@ public final class Zone {
   /** The page is in a live run, but not its first. */
   public static final int INTERIOR = -4;
 
+  /** The run is another owner's than the one named. */
+  public static final int OWNED = -5;
+
   /** Set in the result of a take if all of the run is committed; above any page number. */
   private static final long COMMITTED = 1L << Integer.SIZE;
+
+  /** Set in the result of a take if some page of the run was given back since it was committed. */
+  private static final long WRITTEN = COMMITTED << 1;
 
   private final ReentrantLock lock = new ReentrantLock();
   private final int capacityPages;
@@ -99,7 +122,14 @@ public final class Zone {
   private final Watermarks watermarks;
   private final Buddy buddy;
   private final CommitMap committed;
+  private final NumaEvents events = new NumaEvents();
+
+  /** The owner of each run that has one, by its first page. */
+  private final Map<Integer, Object> owners = new HashMap<>();
+
   private int freePages;
+  private int lentPages;
+  private int heldPages;
   private int liveRuns;
   private boolean closed;
 
@@ -160,17 +190,57 @@ public final class Zone {
   }
 
   /**
+   * Tells whether a page of a run may hold something else than zeros, by what is known here: it was
+   * in a run that was given back, since its memory came.
+   *
+   * @param run a result of a take, not negative
+   * @return false if no page of the run was ever handed out before; if true, {@link #nextWritten}
+   *     tells which were
+   */
+  public static boolean isWritten(long run) {
+    return (run & WRITTEN) != 0;
+  }
+
+  /**
+   * Takes a run without further wishes, as {@link #take(int, int, int, int, Object)} does.
+   *
+   * @param pages as there
+   * @param floorPages as there
+   * @return as there
+   */
+  public long take(int pages, int floorPages) {
+    return take(pages, floorPages, 0, NumaEvents.NONE, null);
+  }
+
+  /**
    * Takes a run: the first pages of the lowest free block of the smallest order that fits.
    *
    * @param pages its length, positive; more than 2<sup>{@link #maxOrder}</sup> never fit
    * @param floorPages how many pages must stay free, a watermark or 0
-   * @return the run, for {@link #page} and {@link #isCommitted}; {@link #NONE} or {@link #CLOSED}
+   * @param alignOrder log2 of the pages of which the first page is a multiple, 0 … 30
+   * @param counted the {@link NumaEvents} to count if the run is committed; where it is not, they
+   *     are for {@link #count}, once it is
+   * @param owner in whose name alone the run can be freed, compared by identity; or null
+   * @return the run, for {@link #page}, {@link #isCommitted} and {@link #isWritten}; {@link #NONE}
+   *     or {@link #CLOSED}
    * @throws IllegalArgumentException if {@code pages} is not positive or {@code floorPages}
    *     negative
    * @throws OutOfMemoryError if the Java heap has no room for the metadata; nothing was taken
    */
-  public long take(int pages, int floorPages) {
-    return take(pages, floorPages, false);
+  public long take(int pages, int floorPages, int alignOrder, int counted, Object owner) {
+    return take(pages, floorPages, alignOrder, counted, owner, false);
+  }
+
+  /**
+   * Takes a run that is committed already without further wishes, as {@link #takeCommitted(int,
+   * int, int, int, Object)} does.
+   *
+   * @param pages as there
+   * @param floorPages as there
+   * @return as there
+   */
+  public long takeCommitted(int pages, int floorPages) {
+    return takeCommitted(pages, floorPages, 0, NumaEvents.NONE, null);
   }
 
   /**
@@ -178,38 +248,145 @@ public final class Zone {
    * cut out of one free block. For when no more memory can be committed; takes O(free blocks)
    * steps.
    *
-   * @param pages its length, positive; more than 2<sup>{@link #maxOrder}</sup> never fit
-   * @param floorPages how many pages must stay free, a watermark or 0
-   * @return the run, for {@link #page}; {@link #NONE} or {@link #CLOSED}
-   * @throws IllegalArgumentException if {@code pages} is not positive or {@code floorPages}
-   *     negative
+   * @param pages as for {@link #take(int, int, int, int, Object)}
+   * @param floorPages as there
+   * @param alignOrder as there
+   * @param counted the {@link NumaEvents} to count
+   * @param owner as there
+   * @return the run, for {@link #page} and {@link #isWritten}; {@link #NONE} or {@link #CLOSED}
+   * @throws IllegalArgumentException as there
    * @throws OutOfMemoryError if the Java heap has no room for the metadata; nothing was taken
    */
-  public long takeCommitted(int pages, int floorPages) {
-    return take(pages, floorPages, true);
+  public long takeCommitted(int pages, int floorPages, int alignOrder, int counted, Object owner) {
+    return take(pages, floorPages, alignOrder, counted, owner, true);
+  }
+
+  /**
+   * Takes back a run that nobody owns.
+   *
+   * @param page as for {@link #free(int, Object)}
+   * @return as there
+   */
+  public int free(int page) {
+    return free(page, null);
   }
 
   /**
    * Takes a run back. Never allocates on the Java heap.
    *
    * @param page the run's first page
-   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR} or {@link #CLOSED}, and
-   *     nothing changed
+   * @param owner the run's owner, or null for a run without one
+   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR}, {@link #OWNED} or
+   *     {@link #CLOSED}, and nothing changed
    * @throws IllegalArgumentException if the zone has no such page
    */
-  public int free(int page) {
+  public int free(int page, Object owner) {
+    return giveBack(page, owner, true);
+  }
+
+  /**
+   * Takes a run back that nobody could write to, because its memory never came or could not be
+   * shown: its pages stay as written as they were.
+   *
+   * @param page as for {@link #free(int, Object)}
+   * @param owner as there
+   * @return as there
+   * @throws IllegalArgumentException as there
+   */
+  public int undo(int page, Object owner) {
+    return giveBack(page, owner, false);
+  }
+
+  private int giveBack(int page, Object owner, boolean used) {
     requireRun(page, 1);
     lock.lock();
     try {
       if (closed) {
         return CLOSED;
       }
-      int pages = buddy.free(page);
+      boolean owned = buddy.isOwned(page);
+      if ((owned ? owners.get(page) : null) != owner && buddy.runPages(page) > 0) {
+        return OWNED;
+      }
+      int pages = buddy.free(page, used);
       if (pages > 0) {
         freePages += pages;
         liveRuns--;
+        if (owned) {
+          owners.remove(page);
+        }
       }
       return pages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns the owner of the run that starts at a page.
+   *
+   * @param page any page of the zone
+   * @return the owner; null if no run starts there, or it has none
+   * @throws IllegalArgumentException if the zone has no such page
+   */
+  public Object owner(int page) {
+    requireRun(page, 1);
+    lock.lock();
+    try {
+      return buddy.isOwned(page) ? owners.get(page) : null;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns the first page of the live run that a page lies in, in a closed zone too.
+   *
+   * @param page any page of the zone
+   * @return the run's first page, or {@link #NOT_LIVE}
+   * @throws IllegalArgumentException if the zone has no such page
+   */
+  public int runStart(int page) {
+    requireRun(page, 1);
+    lock.lock();
+    try {
+      int start = buddy.runStart(page);
+      return start < 0 ? NOT_LIVE : start;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns the first page from one on that is as asked: of a live run this does not change until
+   * the run is freed.
+   *
+   * @param page where to begin
+   * @param end where to stop, exclusive; more than {@code page}
+   * @param written true for a page that was in a run which was given back since it was committed,
+   *     false for one that was not
+   * @return the page, or {@code end} if there is none
+   * @throws IllegalArgumentException if the pages are not all in the zone
+   */
+  public int nextWritten(int page, int end, boolean written) {
+    requireRun(page, end - page);
+    lock.lock();
+    try {
+      return buddy.written().next(page, end, written);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Counts what an allocation was to this zone's node.
+   *
+   * @param counted bits of {@link NumaEvents}
+   */
+  public void count(int counted) {
+    lock.lock();
+    try {
+      events.count(counted);
     } finally {
       lock.unlock();
     }
@@ -251,20 +428,124 @@ public final class Zone {
   }
 
   /**
-   * Remembers that no memory is behind any unit that a run touches.
+   * Sets pages of the capacity aside that are about to be committed; {@link #release} once they are
+   * marked, or will not be.
    *
-   * @param page the first page
    * @param pages how many, positive
-   * @throws IllegalArgumentException if the pages are not all in the zone
+   * @return false if the capacity is used up by what is committed, held and lent; nothing changed
    */
-  public void markUncommitted(int page, int pages) {
-    requireRun(page, pages);
+  public boolean hold(int pages) {
     lock.lock();
     try {
-      committed.unmark(page, pages);
+      if (pages > unbackedPages()) {
+        return false;
+      }
+      heldPages += pages;
+      return true;
     } finally {
       lock.unlock();
     }
+  }
+
+  /**
+   * Gives up what {@link #hold} set aside.
+   *
+   * @param pages as there
+   */
+  public void release(int pages) {
+    lock.lock();
+    try {
+      heldPages -= pages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Lends pages of the capacity to a zone that shares the node.
+   *
+   * @param pages how many, positive
+   * @param floorPages how many must stay free
+   * @return false if too few are free, or the rest of the capacity is committed here; nothing
+   *     changed
+   */
+  public boolean lend(int pages, int floorPages) {
+    lock.lock();
+    try {
+      if (closed || freePages - pages < floorPages || pages > unbackedPages()) {
+        return false;
+      }
+      freePages -= pages;
+      lentPages += pages;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Takes back what was lent.
+   *
+   * @param pages how many, at most what {@link #lend} gave
+   */
+  public void repay(int pages) {
+    lock.lock();
+    try {
+      freePages += pages;
+      lentPages -= pages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Remembers that no memory is behind the committed units of a window any more that are free as a
+   * whole, so that their memory can be given back; whoever takes pages of them from now on finds
+   * them uncommitted. Their pages are held until {@link #purged} is told.
+   *
+   * @param fromUnit the first unit of the window, 0 or more
+   * @param toUnit its end, exclusive
+   * @param onlyIdle true to spare the units that were not free when this was last called for them,
+   *     or that somebody took pages of since
+   * @return the units
+   */
+  public BitSet retire(int fromUnit, int toUnit, boolean onlyIdle) {
+    lock.lock();
+    try {
+      BitSet retired = committed.retire(fromUnit, toUnit, onlyIdle, buddy::isFree);
+      heldPages += unitPages(retired);
+      return retired;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Gives up the pages of units that {@link #retire} returned.
+   *
+   * @param units those units
+   * @param zeroed whether their pages hold zeros when they are next committed; else they stay as
+   *     written as they were
+   */
+  public void purged(BitSet units, boolean zeroed) {
+    lock.lock();
+    try {
+      heldPages -= unitPages(units);
+      if (zeroed) {
+        units.stream()
+            .forEach(unit -> buddy.written().clear(unit * commitPages, committed.unitPages(unit)));
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private int unitPages(BitSet units) {
+    return units.stream().map(committed::unitPages).sum();
+  }
+
+  private int unbackedPages() {
+    return capacityPages - committed.pages() - heldPages - lentPages;
   }
 
   /**
@@ -333,7 +614,7 @@ public final class Zone {
   }
 
   /**
-   * Returns how many pages are in no live run, committed or not.
+   * Returns how many pages are in no live run and not lent, committed or not.
    *
    * @return 0 … capacity
    */
@@ -352,7 +633,40 @@ public final class Zone {
    * @return 0 … capacity
    */
   public int usedPages() {
-    return capacityPages - freePages();
+    lock.lock();
+    try {
+      return capacityPages - freePages - lentPages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns how many pages are lent.
+   *
+   * @return 0 … capacity
+   */
+  public int lentPages() {
+    lock.lock();
+    try {
+      return lentPages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns what was counted.
+   *
+   * @return a new array; element i counts bit i of {@link NumaEvents}
+   */
+  public long[] events() {
+    lock.lock();
+    try {
+      return events.counts();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -433,31 +747,69 @@ public final class Zone {
   public void validate() {
     lock.lock();
     try {
-      buddy.validate(freePages, liveRuns);
+      buddy.validate(freePages + lentPages, liveRuns);
+      require(freePages >= 0, "I5: more lent than free", freePages);
+      require(committed.pages() == committed.countedPages(), "I3: units miscounted", 0);
+      require(unbackedPages() >= 0, "I7: more is committed than the capacity", unbackedPages());
+      owners.keySet().forEach(page -> require(buddy.isOwned(page), "I8: no such run", page));
+      require(buddy.ownedRuns() == owners.size(), "I8: a run lost its owner", owners.size());
     } finally {
       lock.unlock();
     }
   }
 
-  private long take(int pages, int floorPages, boolean onlyCommitted) {
+  private static void require(boolean holds, String what, int value) {
+    if (!holds) {
+      throw new AssertionError(what + ": at=" + value);
+    }
+  }
+
+  private long take(
+      int pages, int floorPages, int alignOrder, int counted, Object owner, boolean onlyCommitted) {
     requireRequest(pages, floorPages);
+    int order = Math.max(Buddy.ceilingLog2(pages), alignOrder);
     lock.lock();
     try {
       if (closed) {
         return CLOSED;
       }
-      if (pages > 1 << maxOrder || freePages - pages < floorPages) {
+      if (order > maxOrder || freePages - pages < floorPages) {
         return NONE;
       }
-      int page = onlyCommitted ? buddy.takeWhereCommitted(pages, committed) : buddy.take(pages);
+      int page =
+          onlyCommitted
+              ? buddy.takeWhereCommitted(pages, order, owner != null, committed)
+              : buddy.take(pages, order, owner != null);
       if (page == NONE) {
         return NONE;
       }
+      if (owner != null) {
+        own(page, owner);
+      }
       freePages -= pages;
       liveRuns++;
-      return committed.firstUnmarked(page, pages) == NONE ? page | COMMITTED : page;
+      committed.touch(page, pages);
+      boolean backed = committed.firstUnmarked(page, pages) == NONE;
+      if (backed) {
+        events.count(counted);
+      }
+      int end = page + pages;
+      boolean written = buddy.written().next(page, end, true) != end;
+      return page | (backed ? COMMITTED : 0) | (written ? WRITTEN : 0);
     } finally {
       lock.unlock();
+    }
+  }
+
+  private void own(int page, Object owner) {
+    boolean entered = false;
+    try {
+      owners.put(page, owner);
+      entered = true;
+    } finally {
+      if (!entered) {
+        buddy.free(page, false);
+      }
     }
   }
 

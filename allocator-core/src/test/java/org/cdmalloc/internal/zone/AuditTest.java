@@ -23,7 +23,7 @@ class AuditTest {
       area.cover(0);
     }
     map.cover(0);
-    map.write(0, 4);
+    map.write(0, 4, false);
     areas[2].set(4);
     audit();
   }
@@ -68,7 +68,7 @@ class AuditTest {
   @Test
   void anOwnerThatReachesBeyondTheZoneIsFound() {
     map.clear(0);
-    map.write(0, 16);
+    map.write(0, 16, false);
     assertBroken("I1: an owner ends outside the zone: at=0");
   }
 
@@ -90,17 +90,17 @@ class AuditTest {
   @Test
   void aRunWithoutAHeadIsFound() {
     map.clear(0);
-    map.write(0, 3);
+    map.write(0, 3, false);
     map.clear(0);
-    map.write(4, 1);
+    map.write(4, 1, false);
     assertBroken("I1: no owner: at=0");
   }
 
   @Test
   void aPartWithoutItsHeadIsFound() {
-    map.write(4, 3);
+    map.write(4, 3, false);
     map.clear(4);
-    map.write(4, 2);
+    map.write(4, 2, false);
     areas[2].clear(4);
     areas[0].set(7);
     filledOrders = 0b1;
@@ -110,14 +110,14 @@ class AuditTest {
   @Test
   void aRunThatIsCutIsFound() {
     map.clear(0);
-    map.write(0, 3);
+    map.write(0, 3, false);
     map.clear(2);
     assertBroken("I4: a run is cut: at=2");
   }
 
   @Test
   void anEntryInsideAFreeBlockIsFound() {
-    map.write(6, 1);
+    map.write(6, 1, false);
     assertBroken("I4: entries inside another owner: at=1");
   }
 

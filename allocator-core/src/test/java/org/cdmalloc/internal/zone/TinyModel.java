@@ -3,6 +3,9 @@ package org.cdmalloc.internal.zone;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+
+import java.util.BitSet;
 
 /**
  * What a zone of at most 64 pages must do, told exactly: which pages are free is one word, and the
@@ -19,8 +22,17 @@ final class TinyModel {
   /** Every page of a live run carries the run's first page plus 1. */
   private final int[] owners;
 
+  /** Whom the run that starts at a page belongs to, or null. */
+  private final Object[] masters;
+
   private long freeMask;
   private long committedMask;
+  private long writtenMask;
+
+  /** Pages of units that were committed and free when last looked at, and not taken since. */
+  private long idleMask;
+
+  private int lentPages;
   private int liveRuns;
 
   TinyModel(int capacityPages, int maxOrder, int commitPages) {
@@ -29,6 +41,7 @@ final class TinyModel {
     this.commitPages = commitPages;
     this.runs = new int[capacityPages];
     this.owners = new int[capacityPages];
+    this.masters = new Object[capacityPages];
     this.freeMask = -1L >>> (Long.SIZE - capacityPages);
   }
 
@@ -41,7 +54,11 @@ final class TinyModel {
   }
 
   int freePages() {
-    return Long.bitCount(freeMask);
+    return Long.bitCount(freeMask) - lentPages;
+  }
+
+  Object master(int page) {
+    return masters[page];
   }
 
   /** The pages at which a free, aligned, whole block of an order starts, as bits. */
@@ -85,41 +102,109 @@ final class TinyModel {
   }
 
   long take(int pages, int floorPages) {
+    return take(pages, floorPages, 0, null);
+  }
+
+  long take(int pages, int floorPages, int alignOrder, Object master) {
     if (freePages() - pages < floorPages) {
       return Zone.NONE;
     }
-    for (int order = orderOf(pages); order <= maxOrder; order++) {
+    for (int order = Math.max(alignOrder, orderOf(pages)); order <= maxOrder; order++) {
       long blocks = freeBlocks(order);
       if (blocks != 0) {
-        return own(Long.numberOfTrailingZeros(blocks), pages);
+        return own(Long.numberOfTrailingZeros(blocks), pages, master);
       }
     }
     return Zone.NONE;
   }
 
   long takeCommitted(int pages, int floorPages) {
-    int order = orderOf(pages);
+    return takeCommitted(pages, floorPages, 0, null);
+  }
+
+  long takeCommitted(int pages, int floorPages, int alignOrder, Object master) {
+    int order = Math.max(alignOrder, orderOf(pages));
     if (freePages() - pages < floorPages || order > maxOrder) {
       return Zone.NONE;
     }
     for (long blocks = wholeBlocks(order); blocks != 0; blocks &= blocks - 1) {
       int page = Long.numberOfTrailingZeros(blocks);
       if (isCommitted(page, pages)) {
-        return own(page, pages);
+        return own(page, pages, master);
       }
     }
     return Zone.NONE;
   }
 
-  private long own(int page, int pages) {
+  private long own(int page, int pages, Object master) {
     runs[page] = pages;
+    masters[page] = master;
     liveRuns++;
     for (int at = page; at < page + pages; at++) {
       assertEquals(0, owners[at], "model: page owned twice");
       owners[at] = page + 1;
       freeMask &= ~(1L << at);
+      idleMask &= ~unitMask(at / commitPages);
     }
     return page;
+  }
+
+  int runStart(int page) {
+    return owners[page] == 0 ? Zone.NOT_LIVE : owners[page] - 1;
+  }
+
+  private long unitMask(int unit) {
+    long mask = 0;
+    for (int at = 0; at < capacityPages; at++) {
+      mask |= at / commitPages == unit ? 1L << at : 0;
+    }
+    return mask;
+  }
+
+  private int units() {
+    return (capacityPages - 1) / commitPages + 1;
+  }
+
+  /** Returns the units that are not committed any more. */
+  BitSet retire(int from, int to, boolean onlyIdle) {
+    BitSet retired = new BitSet();
+    for (int unit = from; unit < Math.min(to, units()); unit++) {
+      long mask = unitMask(unit);
+      boolean committed = (committedMask & mask) == mask;
+      if (committed && (freeMask & mask) == mask) {
+        if (!onlyIdle || (idleMask & mask) == mask) {
+          retired.set(unit);
+          committedMask &= ~mask;
+          idleMask &= ~mask;
+        } else {
+          idleMask |= mask;
+        }
+      } else if (committed) {
+        idleMask &= ~mask;
+      }
+    }
+    return retired;
+  }
+
+  void purged(BitSet units) {
+    units.stream().forEach(unit -> writtenMask &= ~unitMask(unit));
+  }
+
+  boolean lend(int pages, int floorPages) {
+    if (freePages() - pages < floorPages
+        || Long.bitCount(committedMask) + lentPages + pages > capacityPages) {
+      return false;
+    }
+    lentPages += pages;
+    return true;
+  }
+
+  void repay(int pages) {
+    lentPages -= pages;
+  }
+
+  int lentPages() {
+    return lentPages;
   }
 
   int pages(int page) {
@@ -130,13 +215,22 @@ final class TinyModel {
   }
 
   int free(int page) {
+    return free(page, null);
+  }
+
+  int free(int page, Object master) {
     int pages = pages(page);
+    if (pages > 0 && masters[page] != master) {
+      return Zone.OWNED;
+    }
     if (pages > 0) {
       runs[page] = 0;
+      masters[page] = null;
       liveRuns--;
       for (int at = page; at < page + pages; at++) {
         owners[at] = 0;
         freeMask |= 1L << at;
+        writtenMask |= 1L << at;
       }
     }
     return pages;
@@ -155,7 +249,10 @@ final class TinyModel {
   void assertTook(long expected, long actual, int pages) {
     assertEquals(expected, actual < 0 ? actual : Zone.page(actual), "first page of the run");
     if (actual >= 0) {
-      assertEquals(isCommitted(Zone.page(actual), pages), Zone.isCommitted(actual), "committed");
+      int page = Zone.page(actual);
+      assertEquals(isCommitted(page, pages), Zone.isCommitted(actual), "committed");
+      long run = (pages == Long.SIZE ? -1L : (1L << pages) - 1) << page;
+      assertEquals((writtenMask & run) != 0, Zone.isWritten(actual), "written");
     }
   }
 
@@ -163,7 +260,8 @@ final class TinyModel {
   void assertAgrees(Zone zone) {
     zone.validate();
     assertEquals(freePages(), zone.freePages(), "free pages");
-    assertEquals(capacityPages - freePages(), zone.usedPages(), "used pages");
+    assertEquals(capacityPages - Long.bitCount(freeMask), zone.usedPages(), "used pages");
+    assertEquals(lentPages, zone.lentPages(), "lent pages");
     assertEquals(liveRuns, zone.liveRuns(), "live runs");
     assertEquals(Long.bitCount(committedMask), zone.committedPages(), "committed pages");
     int[] blocks = new int[maxOrder + 1];
@@ -176,6 +274,11 @@ final class TinyModel {
     assertEquals(largest, zone.largestFreeOrder(), "largest free order");
     for (int page = 0; page < capacityPages; page++) {
       assertEquals(pages(page), zone.pages(page), "pages of the run");
+      assertEquals(runStart(page), zone.runStart(page), "start of the run");
+      assertSame(masters[page], zone.owner(page), "owner of the run");
+      int end = page + 1;
+      boolean written = (writtenMask >>> page & 1) != 0;
+      assertEquals(written ? page : end, zone.nextWritten(page, end, true), "written");
     }
   }
 }

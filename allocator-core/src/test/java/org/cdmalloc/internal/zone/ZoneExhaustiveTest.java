@@ -81,6 +81,43 @@ class ZoneExhaustiveTest {
     }
   }
 
+  /** Takes of every length at every alignment, owned or not, and frees in every name. */
+  @ParameterizedTest
+  @CsvSource({"1,5", "2,4", "3,3", "4,3", "5,3", "8,2"})
+  void everySequenceOfAlignedAndOwnedRunsDoesWhatTheModelSays(int capacityPages, int depth) {
+    Object[] names = {null, "one", "other"};
+    for (int maxOrder = 0; 1 << maxOrder <= capacityPages; maxOrder++) {
+      Exhaustive choice = new Exhaustive();
+      while (choice.next()) {
+        try {
+          Zone zone = new Zone(capacityPages, maxOrder, 1, NO_MARKS);
+          TinyModel model = new TinyModel(capacityPages, maxOrder, 1);
+          for (int step = 0; step < depth; step++) {
+            int page = choice.index(capacityPages + 1);
+            if (page == capacityPages) {
+              break;
+            }
+            Object name = names[choice.index(names.length)];
+            int align = choice.index(maxOrder + 3);
+            if (align == maxOrder + 2) {
+              assertEquals(model.free(page, name), zone.free(page, name), "free");
+            } else {
+              model.assertTook(
+                  model.take(page + 1, 0, align, name),
+                  zone.take(page + 1, 0, align, NumaEvents.NONE, name),
+                  page + 1);
+            }
+          }
+          model.assertAgrees(zone);
+        } catch (AssertionError failure) {
+          throw new AssertionError(
+              "capacityPages=" + capacityPages + ", maxOrder=" + maxOrder + ", choices=" + choice,
+              failure);
+        }
+      }
+    }
+  }
+
   private static void fillPageByPage(Zone zone, TinyModel model) {
     for (int taken = 0; taken < model.capacityPages; taken++) {
       model.assertTook(model.take(1, 0), zone.take(1, 0), 1);

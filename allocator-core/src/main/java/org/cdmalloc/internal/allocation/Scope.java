@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Blocks that are freed together. Each block knows its scope by its owner in the zone, so that it
+ * can be freed on its own, through whatever object, and then is the scope's no more.
+ */
+public final class Scope {
+  /*
+   * Algorithmic notes.
+   *
+   * State: a list of the live blocks, linked both ways, and whether the scope is closed; both under
+   * the lock. A block is linked after its run was taken, and unlinked before its run is freed.
+   *
+   * Invariant: a run is freed by the thread that unlinked its block, and by no other; so a free by
+   * hand and a close that meet free it once. A block that close unlinked is freed by close.
+   */
+
+  /** A block of the scope: what its run's owner is in the zone. */
+  final class Block implements BlockOwner {
+    private long address;
+    private Block previous;
+    private Block next;
+    private boolean linked;
+
+    @Override
+    public boolean leave() {
+      lock.lock();
+      try {
+        if (!linked) {
+          return false;
+        }
+        unlink(this);
+        return true;
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  private final AllocationPath allocation;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  // Guarded by lock.
+  private Block first;
+  private boolean closed;
+  private long blocks;
+
+  /**
+   * Makes a scope without blocks.
+   *
+   * @param allocation takes the blocks back
+   */
+  public Scope(AllocationPath allocation) {
+    this.allocation = allocation;
+  }
+
+  /** Returns an owner for a block that is about to be allocated. */
+  Block newBlock() {
+    lock.lock();
+    try {
+      requireOpen();
+      return new Block();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Takes a block in that was just allocated; if the scope was closed meanwhile, the block is
+   * freed.
+   *
+   * @throws IllegalStateException if the scope is closed
+   */
+  void enter(Block block, long address) {
+    boolean entered = false;
+    block.address = address;
+    lock.lock();
+    try {
+      requireOpen();
+      link(block);
+      entered = true;
+    } finally {
+      lock.unlock();
+      if (!entered) {
+        allocation.freeOwned(address, block);
+      }
+    }
+  }
+
+  /**
+   * Frees all blocks. Does nothing the second time. A block that cannot be freed keeps none of the
+   * others.
+   */
+  public void close() {
+    RuntimeException failure = null;
+    for (Block block = takeAll(); block != null; block = block.next) {
+      try {
+        allocation.freeOwned(block.address, block);
+      } catch (RuntimeException e) {
+        failure = BackedZone.joined(failure, e);
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  private Block takeAll() {
+    lock.lock();
+    try {
+      closed = true;
+      Block all = first;
+      for (Block block = all; block != null; block = block.next) {
+        block.linked = false;
+      }
+      first = null;
+      blocks = 0;
+      return all;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns how many blocks would be freed by a close.
+   *
+   * @return 0 or more
+   */
+  public long liveBlocks() {
+    lock.lock();
+    try {
+      return blocks;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void link(Block block) {
+    block.next = first;
+    if (first != null) {
+      first.previous = block;
+    }
+    first = block;
+    block.linked = true;
+    blocks++;
+  }
+
+  private void unlink(Block block) {
+    if (block.previous == null) {
+      first = block.next;
+    } else {
+      block.previous.next = block.next;
+    }
+    if (block.next != null) {
+      block.next.previous = block.previous;
+    }
+    block.linked = false;
+    blocks--;
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("arena is closed; open another one");
+    }
+  }
+}

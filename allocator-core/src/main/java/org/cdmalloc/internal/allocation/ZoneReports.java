@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.cdmalloc.Marks;
+import org.cdmalloc.MemoryReport;
+import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
+import org.cdmalloc.NodeMemoryExhaustedException.Reason;
+import org.cdmalloc.NodeReport;
+import org.cdmalloc.NumaCounters;
+import org.cdmalloc.StripeReport;
+import org.cdmalloc.internal.zone.Fragmentation;
+import org.cdmalloc.internal.zone.NumaEvents;
+import org.cdmalloc.internal.zone.Watermarks;
+import org.cdmalloc.internal.zone.Zone;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.topology.Zonelist.Kind;
+
+/** What zones tell about themselves, in bytes: reports, and why a request failed. */
+final class ZoneReports {
+  private ZoneReports() {}
+
+  /**
+   * Reports on an allocator.
+   *
+   * @param zones all that were reserved
+   * @param devices the reports that device nodes have as long as no zone is theirs, by number
+   */
+  static MemoryReport report(List<BackedZone> zones, Map<Integer, NodeReport> devices) {
+    Map<Integer, NodeReport> nodes = new TreeMap<>(devices);
+    List<StripeReport> stripes = new ArrayList<>();
+    for (BackedZone zone : zones) {
+      if (zone.shares().isEmpty()) {
+        Kind kind = devices.containsKey(zone.node()) ? Kind.DEVICE : Kind.SYSTEM;
+        nodes.put(zone.node(), node(zone, kind));
+      } else {
+        stripes.add(stripe(zone));
+      }
+    }
+    return new MemoryReport(new ArrayList<>(nodes.values()), stripes);
+  }
+
+  private static NodeReport node(BackedZone backed, Kind kind) {
+    Zone zone = backed.zone();
+    return new NodeReport(
+        backed.node(),
+        kind,
+        backed.backingNode(),
+        true,
+        bytes(zone.capacityPages()),
+        bytes(zone.capacityPages()),
+        bytes(zone.committedPages()),
+        bytes(zone.usedPages()),
+        bytes(zone.lentPages()),
+        zone.liveRuns(),
+        marks(zone.watermarks()),
+        boxed(zone.freeBlocksPerOrder()),
+        counters(zone.events()));
+  }
+
+  private static StripeReport stripe(BackedZone backed) {
+    Zone zone = backed.zone();
+    return new StripeReport(
+        backed.shares().stripe(),
+        bytes(zone.capacityPages()),
+        bytes(zone.capacityPages()),
+        bytes(zone.committedPages()),
+        bytes(zone.usedPages()),
+        zone.liveRuns(),
+        boxed(zone.freeBlocksPerOrder()));
+  }
+
+  /**
+   * Says why a zone could not serve a request, as far as it can still be seen.
+   *
+   * @param backed the zone
+   * @param requestedBytes the request
+   * @param order of the block that the request is cut from
+   * @param floorPages how many pages had to stay free
+   * @param source asked for the node's free memory
+   */
+  static Attempt whyNot(
+      BackedZone backed, long requestedBytes, int order, int floorPages, MemorySource source) {
+    Zone zone = backed.zone();
+    int[] free = zone.freeBlocksPerOrder();
+    int freePages = zone.freePages();
+    long wantedPages = requestedBytes == 0 ? 1 : (requestedBytes - 1) / Zone.PAGE_BYTES + 1;
+    Refusal refusal = backed.refusal();
+    Reason reason;
+    String detail = backed.shares().isEmpty() ? "" : "stripe=" + backed.shares().stripe();
+    if (order > zone.maxOrder()) {
+      reason = Reason.TOO_LARGE;
+    } else if (freePages - wantedPages < floorPages) {
+      reason = floorPages > 0 ? Reason.LOW_MARK : Reason.FULL;
+    } else if (order > zone.largestFreeOrder()) {
+      reason = Reason.FRAGMENTED;
+    } else if (refusal != null) {
+      reason = refusal.reason();
+      detail = refusal.detail();
+    } else {
+      reason = Reason.CONTENDED;
+    }
+    return new Attempt(
+        backed.node(),
+        reason,
+        Math.min(wantedPages, Long.MAX_VALUE / Zone.PAGE_BYTES) * Zone.PAGE_BYTES,
+        bytes(zone.capacityPages()),
+        bytes(freePages),
+        bytes(floorPages),
+        marks(zone.watermarks()),
+        boxed(free),
+        Fragmentation.unusableIndex(free, order),
+        Fragmentation.fragmentationIndex(free, order),
+        source.freeBytes(backed.backingNode()),
+        detail);
+  }
+
+  private static NumaCounters counters(long[] events) {
+    return new NumaCounters(
+        count(events, NumaEvents.HIT),
+        count(events, NumaEvents.MISS),
+        count(events, NumaEvents.FOREIGN),
+        count(events, NumaEvents.INTERLEAVE_HIT),
+        count(events, NumaEvents.LOCAL),
+        count(events, NumaEvents.OTHER));
+  }
+
+  private static long count(long[] events, int event) {
+    return events[Integer.numberOfTrailingZeros(event)];
+  }
+
+  private static Marks marks(Watermarks marks) {
+    return new Marks(bytes(marks.minPages()), bytes(marks.lowPages()), bytes(marks.highPages()));
+  }
+
+  private static List<Integer> boxed(int[] counts) {
+    return Arrays.stream(counts).boxed().toList();
+  }
+
+  private static long bytes(int pages) {
+    return (long) pages * Zone.PAGE_BYTES;
+  }
+}
