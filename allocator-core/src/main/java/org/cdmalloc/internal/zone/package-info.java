@@ -12,6 +12,7 @@
  * <p>{@link org.cdmalloc.internal.zone.Zone} is the lock, the counts and the marks. Below it,
  * without a lock of their own: {@code Buddy} splits and merges, {@code FreeArea} holds the free
  * blocks of one order, {@code PageMap} the live runs, {@code CommitMap} which pages have memory
- * behind them.
+ * behind them, {@code WrittenMap} which of those may hold something else than zeros, {@code
+ * NumaEvents} what allocations were to the node.
  */
 package org.cdmalloc.internal.zone;
