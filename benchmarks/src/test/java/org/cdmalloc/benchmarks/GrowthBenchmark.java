@@ -34,7 +34,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 3, time = 300, timeUnit = TimeUnit.MILLISECONDS)
 public class GrowthBenchmark {
   private static final int BLOCK_BYTES = 4096;
-  private static final int LIVE_BLOCKS = 64;
 
   /** An allocator over a machine of some size, of which little is used. */
   @State(Scope.Benchmark)
@@ -51,6 +50,13 @@ public class GrowthBenchmark {
     @Param({"0", "1", "3", "16"})
     public int devices;
 
+    /**
+     * How many other blocks live. At a power of two every pair splits the largest block of the zone
+     * and merges it again; elsewhere it is cut from a block of its own size.
+     */
+    @Param({"65"})
+    public int live;
+
     NodeAllocator memory;
 
     /** The placement on the last system node. */
@@ -61,7 +67,7 @@ public class GrowthBenchmark {
     public void open() {
       memory = GrowthBenchmark.open(mebibytes << 20, nodes, devices);
       last = Placement.onNode(nodes - 1);
-      for (int i = 0; i < LIVE_BLOCKS; i++) {
+      for (int i = 0; i < live; i++) {
         memory.allocate(BLOCK_BYTES);
         memory.allocate(BLOCK_BYTES, last);
       }

@@ -88,8 +88,14 @@ final class CommitMap {
 
   /** Returns the first unmarked unit that a run touches, or −1 if all are marked. */
   int firstUnmarked(int page, int count) {
-    int unit = units.nextClearBit(page >>> unitShift);
-    return unit <= lastUnit(page, count) ? unit : NONE;
+    int last = lastUnit(page, count);
+    // Bit by bit: a search for the next clear bit goes on behind the run, through the whole zone.
+    for (int unit = page >>> unitShift; unit <= last; unit++) {
+      if (!units.get(unit)) {
+        return unit;
+      }
+    }
+    return NONE;
   }
 
   /** Returns the first page of the first marked unit from a unit on, or −1 if there is none. */
