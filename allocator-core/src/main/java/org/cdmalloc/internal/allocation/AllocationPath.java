@@ -126,7 +126,7 @@ public final class AllocationPath {
     try {
       ByteBuffer buffer = zone.view(BackedZone.offset(page), bytes);
       if (zeroed && zeroing == Zeroing.ON_ALLOCATE && Zone.isWritten(found)) {
-        zone.zeroWritten(page, pages);
+        zone.zeroWritten(found, pages);
       }
       done = true;
       return buffer;
@@ -438,6 +438,9 @@ public final class AllocationPath {
   }
 
   private static int alignOrder(long alignment) {
+    if (alignment == 1) {
+      return 0;
+    }
     if (alignment < 1
         || alignment > MemorySource.ALIGNMENT_BYTES
         || (alignment & (alignment - 1)) != 0) {

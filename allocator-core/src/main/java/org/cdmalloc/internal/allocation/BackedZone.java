@@ -402,8 +402,13 @@ public final class BackedZone implements Lender {
     return addresses.address(offset(Zone.page(run)));
   }
 
-  /** Writes zeros where pages of a live run were written to before. */
-  void zeroWritten(int page, int pages) {
+  /** Writes zeros where pages of a run that was just taken were written to before. */
+  void zeroWritten(long run, int pages) {
+    int page = Zone.page(run);
+    if (Zone.isWrittenThroughout(run)) {
+      zero(offset(page), offset(pages));
+      return;
+    }
     int end = page + pages;
     for (int from = zone.nextWritten(page, end, true); from < end; ) {
       int to = zone.nextWritten(from, end, false);

@@ -18,6 +18,7 @@ final class StripeShares {
 
   private final Stripe stripe;
   private final List<Lender> zones;
+  private final boolean empty;
   private final int osPageBytes;
 
   /**
@@ -30,11 +31,12 @@ final class StripeShares {
   StripeShares(Stripe stripe, List<? extends Lender> zones, int osPageBytes) {
     this.stripe = stripe;
     this.zones = List.copyOf(zones);
+    this.empty = zones.isEmpty();
     this.osPageBytes = osPageBytes;
   }
 
   boolean isEmpty() {
-    return zones.isEmpty();
+    return empty;
   }
 
   Stripe stripe() {

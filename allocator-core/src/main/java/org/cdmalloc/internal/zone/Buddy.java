@@ -140,7 +140,10 @@ final class Buddy {
    * written.
    */
   private void cover(int page, int pages) {
-    written.cover(page, pages);
+    int last = page + (pages - 1);
+    if (!map.covers(page) || page / PageMap.GROUP_PAGES != last / PageMap.GROUP_PAGES) {
+      written.cover(page, pages);
+    }
     int start = page;
     for (int rest = pages; rest != 0; ) {
       int piece = Integer.highestOneBit(rest);

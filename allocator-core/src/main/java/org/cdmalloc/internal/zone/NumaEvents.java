@@ -30,18 +30,23 @@ public final class NumaEvents {
 
   private static final int KINDS = 6;
 
-  private final long[] counts = new long[KINDS];
+  /** How often each combination of bits was counted: one addition, however many bits. */
+  private final long[] combinations = new long[1 << KINDS];
 
   NumaEvents() {}
 
   void count(int events) {
-    for (int rest = events; rest != 0; rest &= rest - 1) {
-      counts[Integer.numberOfTrailingZeros(rest)]++;
-    }
+    combinations[events]++;
   }
 
-  /** Returns a copy of the counts; element i is that of bit i. */
+  /** Returns the counts; element i is that of bit i. */
   long[] counts() {
-    return counts.clone();
+    long[] counts = new long[KINDS];
+    for (int events = 0; events < combinations.length; events++) {
+      for (int kind = 0; kind < KINDS; kind++) {
+        counts[kind] += (events >>> kind & 1) * combinations[events];
+      }
+    }
+    return counts;
   }
 }

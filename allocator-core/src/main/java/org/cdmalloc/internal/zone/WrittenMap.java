@@ -12,8 +12,19 @@ import java.util.Arrays;
  * on; only that allocates on the Java heap. Not safe for use by more than one thread.
  */
 final class WrittenMap {
-  private static final int GROUP_PAGES = PageMap.GROUP_PAGES;
+  private static final int WORD_SHIFT = Integer.numberOfTrailingZeros(Long.SIZE);
+  private static final int GROUP_SHIFT = Integer.numberOfTrailingZeros(PageMap.GROUP_PAGES);
+  private static final int GROUP_WORDS = PageMap.GROUP_PAGES / Long.SIZE;
   private static final long[][] NO_GROUPS = {};
+
+  /** No page of a run has its bit. */
+  static final int NONE = 0;
+
+  /** Some pages of a run have their bits, and some have not. */
+  static final int SOME = 1;
+
+  /** Every page of a run has its bit. */
+  static final int ALL = 2;
 
   private final int capacityPages;
   private long[][] groups = NO_GROUPS;
@@ -24,14 +35,14 @@ final class WrittenMap {
 
   /** Makes room for the bits of a run. If the Java heap is exhausted no bit has changed. */
   void cover(int page, int pages) {
-    int last = (page + (pages - 1)) / GROUP_PAGES;
+    int last = (page + (pages - 1)) >>> GROUP_SHIFT;
     if (last >= groups.length) {
-      int limit = (capacityPages - 1) / GROUP_PAGES + 1;
+      int limit = ((capacityPages - 1) >>> GROUP_SHIFT) + 1;
       groups = Arrays.copyOf(groups, Math.min(limit, Math.max(last + 1, 2 * groups.length)));
     }
-    for (int index = page / GROUP_PAGES; index <= last; index++) {
+    for (int index = page >>> GROUP_SHIFT; index <= last; index++) {
       if (groups[index] == null) {
-        groups[index] = new long[GROUP_PAGES / Long.SIZE];
+        groups[index] = new long[GROUP_WORDS];
       }
     }
   }
@@ -48,14 +59,32 @@ final class WrittenMap {
 
   private void change(int page, int pages, boolean written) {
     int last = page + (pages - 1);
-    for (int word = page / Long.SIZE; word <= last / Long.SIZE; word++) {
+    for (int word = page >>> WORD_SHIFT; word <= last >>> WORD_SHIFT; word++) {
       long[] group = group(word);
       if (group != null) {
         long mask = mask(word, page, last);
-        int slot = word % (GROUP_PAGES / Long.SIZE);
+        int slot = word & (GROUP_WORDS - 1);
         group[slot] = written ? group[slot] | mask : group[slot] & ~mask;
       }
     }
+  }
+
+  /** Tells how many of the bits of a run are set: {@link #NONE}, {@link #SOME} or {@link #ALL}. */
+  int of(int page, int pages) {
+    int last = page + (pages - 1);
+    long any = 0;
+    long missing = 0;
+    for (int word = page >>> WORD_SHIFT; word <= last >>> WORD_SHIFT; word++) {
+      long[] group = group(word);
+      long bits = group == null ? 0 : group[word & (GROUP_WORDS - 1)];
+      long mask = mask(word, page, last);
+      any |= bits & mask;
+      missing |= ~bits & mask;
+    }
+    if (any == 0) {
+      return NONE;
+    }
+    return missing == 0 ? ALL : SOME;
   }
 
   /**
@@ -64,26 +93,26 @@ final class WrittenMap {
    * @return the page, or {@code end} if there is none
    */
   int next(int page, int end, boolean written) {
-    for (int word = page / Long.SIZE; word <= (end - 1) / Long.SIZE; word++) {
+    for (int word = page >>> WORD_SHIFT; word <= (end - 1) >>> WORD_SHIFT; word++) {
       long[] group = group(word);
-      long bits = group == null ? 0 : group[word % (GROUP_PAGES / Long.SIZE)];
+      long bits = group == null ? 0 : group[word & (GROUP_WORDS - 1)];
       long wanted = (written ? bits : ~bits) & mask(word, page, end - 1);
       if (wanted != 0) {
-        return word * Long.SIZE + Long.numberOfTrailingZeros(wanted);
+        return (word << WORD_SHIFT) + Long.numberOfTrailingZeros(wanted);
       }
     }
     return end;
   }
 
   private long[] group(int word) {
-    int index = word / (GROUP_PAGES / Long.SIZE);
+    int index = word >>> (GROUP_SHIFT - WORD_SHIFT);
     return index < groups.length ? groups[index] : null;
   }
 
   /** The bits of a word that lie between two pages, both inclusive. */
   private static long mask(int word, int page, int last) {
-    int from = Math.max(0, page - word * Long.SIZE);
-    int to = Math.min(Long.SIZE - 1, last - word * Long.SIZE);
+    int from = Math.max(0, page - (word << WORD_SHIFT));
+    int to = Math.min(Long.SIZE - 1, last - (word << WORD_SHIFT));
     return -1L << from & -1L >>> (Long.SIZE - 1 - to);
   }
 

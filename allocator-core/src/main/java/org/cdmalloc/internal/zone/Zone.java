@@ -115,6 +115,9 @@ public final class Zone {
   /** Set in the result of a take if some page of the run was given back since it was committed. */
   private static final long WRITTEN = COMMITTED << 1;
 
+  /** Set with it if that is true of every page of the run. */
+  private static final long WRITTEN_THROUGHOUT = COMMITTED << 2;
+
   private final ReentrantLock lock = new ReentrantLock();
   private final int capacityPages;
   private final int maxOrder;
@@ -199,6 +202,16 @@ public final class Zone {
    */
   public static boolean isWritten(long run) {
     return (run & WRITTEN) != 0;
+  }
+
+  /**
+   * Tells whether every page of a run was in a run that was given back, since its memory came.
+   *
+   * @param run a result of a take, not negative
+   * @return true if so; then there is no need to ask {@link #nextWritten}
+   */
+  public static boolean isWrittenThroughout(long run) {
+    return (run & WRITTEN_THROUGHOUT) != 0;
   }
 
   /**
@@ -305,7 +318,7 @@ public final class Zone {
         return CLOSED;
       }
       boolean owned = buddy.isOwned(page);
-      if ((owned ? owners.get(page) : null) != owner && buddy.runPages(page) > 0) {
+      if ((owned || owner != null) && isOfAnother(page, owner)) {
         return OWNED;
       }
       int pages = buddy.free(page, used);
@@ -320,6 +333,10 @@ public final class Zone {
     } finally {
       lock.unlock();
     }
+  }
+
+  private boolean isOfAnother(int page, Object owner) {
+    return (buddy.isOwned(page) ? owners.get(page) : null) != owner && buddy.runPages(page) > 0;
   }
 
   /**
@@ -793,12 +810,18 @@ public final class Zone {
       if (backed) {
         events.count(counted);
       }
-      int end = page + pages;
-      boolean written = buddy.written().next(page, end, true) != end;
-      return page | (backed ? COMMITTED : 0) | (written ? WRITTEN : 0);
+      return page | (backed ? COMMITTED : 0) | written(page, pages);
     } finally {
       lock.unlock();
     }
+  }
+
+  private long written(int page, int pages) {
+    return switch (buddy.written().of(page, pages)) {
+      case WrittenMap.NONE -> 0;
+      case WrittenMap.ALL -> WRITTEN | WRITTEN_THROUGHOUT;
+      default -> WRITTEN;
+    };
   }
 
   private void own(int page, Object owner) {

@@ -253,6 +253,8 @@ final class TinyModel {
       assertEquals(isCommitted(page, pages), Zone.isCommitted(actual), "committed");
       long run = (pages == Long.SIZE ? -1L : (1L << pages) - 1) << page;
       assertEquals((writtenMask & run) != 0, Zone.isWritten(actual), "written");
+      assertEquals(
+          (writtenMask & run) == run, Zone.isWrittenThroughout(actual), "written throughout");
     }
   }
 

@@ -57,6 +57,9 @@ final class WrittenMapTest {
           assertEquals(
               written < 0 ? end : Math.min(written, end), map.next(page, end, true), "written");
           assertEquals(Math.min(model.nextClearBit(page), end), map.next(page, end, false), "not");
+          int bits = model.get(page, end).cardinality();
+          int some = bits == 0 ? WrittenMap.NONE : WrittenMap.SOME;
+          assertEquals(bits == pages ? WrittenMap.ALL : some, map.of(page, pages), "how many");
         }
       }
     }
