@@ -26,8 +26,12 @@ import org.cdmalloc.topology.Zonelist.Kind;
  *
  * @param nodes every node that has a capacity, ascending
  * @param stripes every striped zone, in the order in which they came into use
+ * @param displacements what did not lie where it was committed when it was last looked at, as
+ *     {@link NodeAllocator#audit()} and its sampler look, and was not given back; by node, then by
+ *     where it was found
  */
-public record MemoryReport(List<NodeReport> nodes, List<StripeReport> stripes) {
+public record MemoryReport(
+    List<NodeReport> nodes, List<StripeReport> stripes, List<Displacement> displacements) {
   /**
    * The figures of all nodes of one kind, added up; striped zones are in {@code stripedBytes}
    * alone.
@@ -55,6 +59,7 @@ public record MemoryReport(List<NodeReport> nodes, List<StripeReport> stripes) {
    *
    * @param nodes one report per node, in any order
    * @param stripes one report per striped zone
+   * @param displacements as {@link #displacements()}
    * @throws IllegalArgumentException if two reports are of one node
    * @throws NullPointerException if an argument or an element is null
    */
@@ -69,6 +74,7 @@ public record MemoryReport(List<NodeReport> nodes, List<StripeReport> stripes) {
     }
     nodes = List.copyOf(ascending);
     stripes = List.copyOf(stripes);
+    displacements = List.copyOf(displacements);
   }
 
   /**

@@ -23,6 +23,8 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param committedBytes what the kernel gave to the node's own zone and did not get back
  * @param usedBytes what live blocks of the node's own zone hold
  * @param stripedBytes what the kernel gave of this node to striped zones, used by them or not
+ * @param displacedBytes what the last looks found elsewhere of what is committed in the node's own
+ *     zone, as {@link NodeAllocator#audit()} and its sampler look; nothing that was not looked at
  * @param liveBlocks how many blocks of the node's own zone are live
  * @param marks the levels of free memory at which requests are turned away
  * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup> in the node's own zone, committed
@@ -40,6 +42,7 @@ public record NodeReport(
     long committedBytes,
     long usedBytes,
     long stripedBytes,
+    long displacedBytes,
     long liveBlocks,
     Marks marks,
     List<Integer> freeBlocksPerOrder,
@@ -56,6 +59,7 @@ public record NodeReport(
    * @param committedBytes as {@link #committedBytes()}
    * @param usedBytes as {@link #usedBytes()}
    * @param stripedBytes as {@link #stripedBytes()}
+   * @param displacedBytes as {@link #displacedBytes()}
    * @param liveBlocks as {@link #liveBlocks()}
    * @param marks as {@link #marks()}
    * @param freeBlocksPerOrder as {@link #freeBlocksPerOrder()}
@@ -84,6 +88,7 @@ public record NodeReport(
         backingNode,
         false,
         capacityBytes,
+        0,
         0,
         0,
         0,

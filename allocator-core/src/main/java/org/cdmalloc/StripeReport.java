@@ -19,6 +19,8 @@ import org.cdmalloc.spi.Stripe;
  * @param reservedBytes the address space, which costs no memory
  * @param committedBytes what the kernel gave and did not get back, of all nodes together
  * @param usedBytes what live blocks hold
+ * @param displacedBytes what the last looks found elsewhere than on the node whose turn it was, as
+ *     {@link NodeReport#displacedBytes()}
  * @param liveBlocks how many there are
  * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup>, committed or not
  */
@@ -28,6 +30,7 @@ public record StripeReport(
     long reservedBytes,
     long committedBytes,
     long usedBytes,
+    long displacedBytes,
     long liveBlocks,
     List<Integer> freeBlocksPerOrder) {
   /**
@@ -38,6 +41,7 @@ public record StripeReport(
    * @param reservedBytes as {@link #reservedBytes()}
    * @param committedBytes as {@link #committedBytes()}
    * @param usedBytes as {@link #usedBytes()}
+   * @param displacedBytes as {@link #displacedBytes()}
    * @param liveBlocks as {@link #liveBlocks()}
    * @param freeBlocksPerOrder as {@link #freeBlocksPerOrder()}
    * @throws NullPointerException if an argument or an element is null

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /** What is left of an allocator once it was closed. */
-abstract class ClosedContract extends OptionContract {
+abstract class ClosedContract extends AuditContract {
   private static void assertClosed(String what, Executable call) {
     String message = assertThrows(IllegalStateException.class, call, what).getMessage();
     assertTrue(message.contains("allocator is closed"), what + ": " + message);
@@ -72,6 +72,7 @@ abstract class ClosedContract extends OptionContract {
       assertClosed("residency", () -> memory.residency(address));
     }
     assertClosed("residency", () -> memory.residency(ByteBuffer.allocateDirect(1)));
+    assertClosed("audit", memory::audit);
     assertClosed("at", () -> memory.at(NODE_0));
     assertClosed("at a new placement", () -> memory.at(Placement.preferred(0)));
     assertClosed("arena", device::arena);

@@ -22,7 +22,7 @@ class MemoryReportTest {
   private static final long MEBIBYTE = 1 << 20;
 
   private static MemoryReport of(NodeReport... nodes) {
-    return new MemoryReport(List.of(nodes), List.of());
+    return new MemoryReport(List.of(nodes), List.of(), List.of());
   }
 
   private static MemoryReport counting(NumaCounters... counters) {
@@ -30,7 +30,7 @@ class MemoryReportTest {
     for (NumaCounters each : counters) {
       nodes.add(ReportFixture.system(nodes.size(), 0, 0, each));
     }
-    return new MemoryReport(nodes, List.of());
+    return new MemoryReport(nodes, List.of(), List.of());
   }
 
   @Test
@@ -42,7 +42,20 @@ class MemoryReportTest {
     // Read one after another: blocks first, then the capacity that stripes took meanwhile.
     NodeReport torn =
         new NodeReport(
-            0, Kind.SYSTEM, 0, true, 10, 10, 0, 6, 5, 1, Marks.NONE, List.of(), NumaCounters.ZERO);
+            0,
+            Kind.SYSTEM,
+            0,
+            true,
+            10,
+            10,
+            0,
+            6,
+            5,
+            0,
+            1,
+            Marks.NONE,
+            List.of(),
+            NumaCounters.ZERO);
     assertEquals(0, torn.freeBytes());
   }
 
@@ -64,6 +77,7 @@ class MemoryReportTest {
             1,
             false,
             MEBIBYTE,
+            0,
             0,
             0,
             0,
@@ -92,9 +106,11 @@ class MemoryReportTest {
   void reportsKeepTheirOwnCopies() {
     List<NodeReport> nodes = new ArrayList<>(ReportFixture.small().nodes());
     List<StripeReport> stripes = new ArrayList<>(ReportFixture.small().stripes());
-    MemoryReport report = new MemoryReport(nodes, stripes);
+    List<Displacement> displacements = new ArrayList<>(ReportFixture.small().displacements());
+    MemoryReport report = new MemoryReport(nodes, stripes, displacements);
     nodes.clear();
     stripes.clear();
+    displacements.clear();
     assertEquals(ReportFixture.small(), report);
     assertThrows(UnsupportedOperationException.class, () -> report.nodes().clear());
   }

@@ -9,6 +9,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
@@ -146,6 +147,11 @@ final class ObservedSource implements MemorySource {
   @Override
   public Residency residency(Region region, long offset, long bytes) {
     return source.residency(region, offset, bytes);
+  }
+
+  @Override
+  public Explanation explain(int home, int found) {
+    return source.explain(home, found);
   }
 
   @Override

@@ -128,8 +128,8 @@ abstract class OptionContract extends TrimContract {
   }
 
   @Test
-  void aPurgeDelayHasItsRange() {
-    // "10 ms … 1 day; zero for never, without a thread"
+  void aPurgeDelayAndAnAuditPeriodHaveTheirRange() {
+    // "10 ms … 1 day; zero for never"
     for (Duration delay :
         new Duration[] {
           Duration.ofNanos(1),
@@ -139,11 +139,12 @@ abstract class OptionContract extends TrimContract {
           Duration.ofMillis(-10),
           Duration.ofSeconds(Long.MIN_VALUE)
         }) {
-      assertNoOption(delay.toString(), builder -> builder.purgeDelay(delay));
+      assertNoOption("purge delay: delay=" + delay, builder -> builder.purgeDelay(delay));
+      assertNoOption("audit period: period=" + delay, builder -> builder.auditPeriod(delay));
     }
     for (Duration delay :
         new Duration[] {Duration.ZERO, Duration.ofMillis(10), Duration.ofDays(1)}) {
-      builder().purgeDelay(delay).open().close();
+      builder().purgeDelay(delay).auditPeriod(delay).open().close();
     }
   }
 

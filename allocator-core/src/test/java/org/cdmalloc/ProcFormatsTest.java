@@ -293,8 +293,10 @@ class ProcFormatsTest {
             .collect(Collectors.toList()));
     assertEquals(
         Map.of(),
-        ProcText.buddyinfo(new MemoryReport(List.of(report.node(9)), List.of()).buddyinfo()));
-    assertEquals("", new MemoryReport(List.of(report.node(9)), report.stripes()).zoneinfo());
+        ProcText.buddyinfo(
+            new MemoryReport(List.of(report.node(9)), List.of(), List.of()).buddyinfo()));
+    assertEquals(
+        "", new MemoryReport(List.of(report.node(9)), report.stripes(), List.of()).zoneinfo());
     assertEquals(counters(NumaCounters.ZERO), ProcText.numastat(report.numastat(9)));
   }
 

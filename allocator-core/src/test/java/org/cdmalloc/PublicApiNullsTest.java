@@ -26,6 +26,8 @@ import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.spi.AddressOnlySource;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.DisplacementCause;
+import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceProvider;
 import org.cdmalloc.spi.Region;
@@ -101,6 +103,8 @@ final class PublicApiNullsTest {
     values.put(CommitResult.class, () -> CommitResult.COMMITTED);
     values.put(CommitResult.Outcome.class, () -> CommitResult.Outcome.COMMITTED);
     values.put(Diagnosis.class, () -> new Diagnosis(true, List.of()));
+    values.put(DisplacementCause.class, () -> DisplacementCause.UNKNOWN);
+    values.put(Explanation.class, () -> Explanation.UNKNOWN);
     values.put(NodeAllocator.class, () -> memory);
     values.put(NodeAllocator.Builder.class, NodeAllocator::builder);
     values.put(SystemMemory.class, memory::systemView);
@@ -114,7 +118,10 @@ final class PublicApiNullsTest {
     values.put(MemoryReport.class, memory::report);
     values.put(MemoryReport.Totals.class, () -> memory.report().system());
     values.put(NodeReport.class, () -> memory.report().node(0));
-    values.put(StripeReport.class, () -> new StripeReport(Stripe.of(0), 0, 0, 0, 0, 0, List.of()));
+    values.put(
+        StripeReport.class, () -> new StripeReport(Stripe.of(0), 0, 0, 0, 0, 0, 0, List.of()));
+    values.put(PlacementAudit.class, memory::audit);
+    values.put(Displacement.class, PublicApiNullsTest::displacement);
     values.put(
         NodeMemoryExhaustedException.class,
         () -> new NodeMemoryExhaustedException(1, "local", List.of(attempt())));
@@ -127,6 +134,10 @@ final class PublicApiNullsTest {
 
   private List<Zonelist> lists() {
     return machine.zonelists(NodeMask.of(1), LoadRule.ACCUMULATE, SpillMode.RAM);
+  }
+
+  private static Displacement displacement() {
+    return new Displacement(0, 1, 4096, DisplacementCause.UNKNOWN, "");
   }
 
   private static Attempt attempt() {

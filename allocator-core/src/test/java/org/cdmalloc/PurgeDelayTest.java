@@ -65,7 +65,7 @@ final class PurgeDelayTest {
         memory.free(blocks[i]);
       }
       await(purged);
-      assertEquals("cdmalloc-purge", purger.get().getName());
+      assertEquals("cdmalloc-upkeep", purger.get().getName());
       assertTrue(purger.get().isDaemon());
       // The call that was seen last may be under way; what is in use stays.
       memory.trim();
@@ -168,7 +168,7 @@ final class PurgeDelayTest {
     return Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI()).toString();
   }
 
-  /** Counts the purging threads with each delay, and ends with allocators open. */
+  /** Counts the upkeep threads with each delay, and ends with allocators open. */
   static final class Threads {
     private Threads() {}
 
@@ -182,8 +182,8 @@ final class PurgeDelayTest {
     }
 
     private static void require(long expected, String delay) {
-      if (purgers() != expected) {
-        throw new AssertionError("purging threads with delay " + delay + ": " + purgers());
+      if (threads() != expected) {
+        throw new AssertionError("upkeep threads with delay " + delay + ": " + threads());
       }
     }
 
@@ -194,9 +194,9 @@ final class PurgeDelayTest {
           .open();
     }
 
-    private static long purgers() {
+    private static long threads() {
       return Thread.getAllStackTraces().keySet().stream()
-          .filter(thread -> thread.getName().equals("cdmalloc-purge"))
+          .filter(thread -> thread.getName().equals("cdmalloc-upkeep"))
           .count();
     }
   }

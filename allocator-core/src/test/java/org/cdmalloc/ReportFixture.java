@@ -4,6 +4,7 @@ package org.cdmalloc;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.cdmalloc.spi.DisplacementCause;
 import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.NodeMask;
 import org.cdmalloc.topology.Zonelist.Kind;
@@ -30,6 +31,7 @@ final class ReportFixture {
                 4 * MEBIBYTE,
                 MEBIBYTE,
                 0,
+                2 * PAGE,
                 1,
                 new Marks(8 * PAGE, 10 * PAGE, 12 * PAGE),
                 List.of(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1),
@@ -44,6 +46,7 @@ final class ReportFixture {
                 6 * MEBIBYTE,
                 5 * PAGE,
                 3 * MEBIBYTE,
+                0,
                 2,
                 new Marks(64 * PAGE, 80 * PAGE, 96 * PAGE),
                 List.of(1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
@@ -59,6 +62,7 @@ final class ReportFixture {
                 0,
                 MEBIBYTE,
                 0,
+                0,
                 Marks.NONE,
                 List.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
                 new NumaCounters(0, 20, 10, 0, 20, 0))),
@@ -69,8 +73,10 @@ final class ReportFixture {
                 8 * MEBIBYTE,
                 4 * MEBIBYTE,
                 3 * MEBIBYTE,
+                PAGE,
                 1,
-                List.of(0, 0, 0, 0, 0, 0, 0, 0, 1))));
+                List.of(0, 0, 0, 0, 0, 0, 0, 0, 1))),
+        List.of(new Displacement(2, 0, 2 * PAGE, DisplacementCause.LONG_TERM_PIN, "VmPin=8kB")));
   }
 
   /** Returns the report of one system node that has no figure but some. */
@@ -84,6 +90,7 @@ final class ReportFixture {
         MEBIBYTE,
         committedBytes,
         usedBytes,
+        0,
         0,
         0,
         Marks.NONE,
@@ -100,7 +107,7 @@ final class ReportFixture {
       }
       nodes.add(random.nextInt(4) == 0 ? offline(random, node) : online(random, node));
     }
-    return new MemoryReport(nodes, List.of());
+    return new MemoryReport(nodes, List.of(), List.of());
   }
 
   private static NodeReport offline(SplittableRandom random, int node) {
@@ -119,6 +126,7 @@ final class ReportFixture {
         random.nextBoolean() ? Kind.SYSTEM : Kind.DEVICE,
         node,
         true,
+        pages(random),
         pages(random),
         pages(random),
         pages(random),

@@ -182,6 +182,18 @@ public interface MemorySource {
   Residency residency(Region region, long offset, long bytes);
 
   /**
+   * Tells what probably moved pages away from their node, by what the platform's figures say now. A
+   * figure that cannot be read is no failure, it makes nothing likely.
+   *
+   * @param home the node on which they were committed, one of {@link #machine()}
+   * @param found the node on which {@link #residency} finds them, or {@link Residency#NOT_PRESENT}
+   * @return the cause, and the figures that make it likely; {@link Explanation#UNKNOWN} by default
+   */
+  default Explanation explain(int home, int found) {
+    return Explanation.UNKNOWN;
+  }
+
+  /**
    * Says in words what this source can and cannot do here: whether binding works, and if not, what
    * blocks it and what lifts it.
    *

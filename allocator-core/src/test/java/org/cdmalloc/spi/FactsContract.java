@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.spi;
 
+import static org.cdmalloc.spi.DisplacementCause.SWAPPED_OUT;
+import static org.cdmalloc.spi.DisplacementCause.UNKNOWN;
 import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 import org.junit.jupiter.api.Test;
@@ -108,6 +112,31 @@ abstract class FactsContract extends MemorySourceFixture {
         () -> assertIllegal(() -> source.freeBytes(-1)),
         () -> assertIllegal(() -> source.freeBytes(Integer.MAX_VALUE)),
         () -> assertIllegal(() -> source.freeBytes(Integer.MIN_VALUE)));
+  }
+
+  @Test
+  @Clause({
+    "Tells what probably moved pages away from their node, by what the platform's figures say now.",
+    "A figure that cannot be read is no failure, it makes nothing likely.",
+    "home the node on which they were committed, one of machine()",
+    "found the node on which residency finds them, or Residency.NOT_PRESENT",
+    "the cause, and the figures that make it likely; Explanation.UNKNOWN by default"
+  })
+  void anyDisplacementHasAnExplanation() {
+    Set<DisplacementCause> elsewhere = EnumSet.complementOf(EnumSet.of(SWAPPED_OUT));
+    for (int home : source.machine().withMemory().stream().toArray()) {
+      // Nodes may come after the source was opened.
+      for (int found : new int[] {0, 1, NO_SUCH_NODE, Residency.NOT_PRESENT}) {
+        Explanation explanation = source.explain(home, found);
+        assertTrue(source.isReal() || explanation.equals(Explanation.UNKNOWN));
+        assertTrue(
+            found == Residency.NOT_PRESENT
+                ? Set.of(SWAPPED_OUT, UNKNOWN).contains(explanation.cause())
+                : elsewhere.contains(explanation.cause()),
+            explanation::toString);
+        assertTrue(explanation.evidence().matches("|[a-zA-Z_0-9]+=.*"), explanation::toString);
+      }
+    }
   }
 
   @Test

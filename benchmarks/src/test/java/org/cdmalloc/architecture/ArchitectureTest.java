@@ -45,6 +45,7 @@ final class ArchitectureTest {
   private static final String INTERNAL = "org.cdmalloc.internal..";
   private static final String NUMA = "org.cdmalloc.numa..";
   private static final String STUBS = "org.cdmalloc.stubs..";
+  private static final String FLIGHT_RECORDER = "jdk.jfr..";
   private static final String[] EXPORTED = {ROOT, TOPOLOGY, SPI};
   private static final String[] CORE = {ROOT, TOPOLOGY, SPI, INTERNAL};
 
@@ -80,7 +81,18 @@ final class ArchitectureTest {
           .resideInAnyPackage(CORE)
           .should()
           .onlyDependOnClassesThat(
-              resideInAnyPackage(CORE).or(resideInAnyPackage("java..", "javax.management..")));
+              resideInAnyPackage(CORE)
+                  .or(resideInAnyPackage("java..", "javax.management..", FLIGHT_RECORDER)));
+
+  /** A runtime image may lack its module: one class of that package looks whether it is there. */
+  @ArchTest
+  static final ArchRule flightRecorderIsKnownInOnePackage =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("org.cdmalloc.internal.observe")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage(FLIGHT_RECORDER);
 
   @ArchTest
   static final ArchRule bindingKnowsCoreAndJna =

@@ -74,6 +74,7 @@ final class FaultInjectingSourceTest {
             Map.entry(SourceCall.VIEW, () -> source.view(region, 0, 1)),
             Map.entry(SourceCall.ADDRESS_OF, () -> source.addressOf(region.roots().get(0))),
             Map.entry(SourceCall.RESIDENCY, () -> source.residency(region, 0, 4096)),
+            Map.entry(SourceCall.EXPLAIN, () -> source.explain(0, 1)),
             Map.entry(SourceCall.DIAGNOSIS, source::diagnosis));
     inside.clear();
     assertEquals(SourceCall.values().length, calls.size());

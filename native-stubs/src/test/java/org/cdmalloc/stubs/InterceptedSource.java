@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
@@ -185,6 +186,12 @@ abstract class InterceptedSource implements MemorySource {
         bytes,
         () -> source.residency(region, offset, bytes),
         () -> source.residency(region, offset, bytes));
+  }
+
+  @Override
+  public final Explanation explain(int home, int found) {
+    return query(
+        SourceCall.EXPLAIN, "home=" + home + ", found=" + found, () -> source.explain(home, found));
   }
 
   @Override

@@ -31,6 +31,8 @@ public enum SourceCall {
   ADDRESS_OF("addressOf"),
   /** {@code residency(region, offset, bytes)}. */
   RESIDENCY("residency"),
+  /** {@code explain(home, found)}. */
+  EXPLAIN("explain"),
   /** {@code diagnosis()}. */
   DIAGNOSIS("diagnosis");
 

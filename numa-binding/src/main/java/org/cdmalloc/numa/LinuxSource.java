@@ -12,6 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
@@ -34,6 +35,7 @@ final class LinuxSource implements MemorySource {
   private final AddressSpace space;
   private final CommitProtocol protocol;
   private final ResidencyQuery residency;
+  private final DisplacementFigures figures;
   private final long limitBytes;
   private final int pageBytes;
   private final int[] nodeOfCpu;
@@ -63,6 +65,7 @@ final class LinuxSource implements MemorySource {
     this.space = new AddressSpace(kernel, budget, diagnosis.binds(), !countsWritable);
     this.protocol = new CommitProtocol(kernel, headroom, capability, budget, machine);
     this.residency = new ResidencyQuery(kernel, capability.residency());
+    this.figures = new DisplacementFigures(proc, sysfs, machine);
     long hostBytes = KeyedText.of(proc.resolve("meminfo")).bytes("MemTotal:");
     this.limitBytes = Math.min(hostBytes > 0 ? hostBytes : Long.MAX_VALUE, group.limitBytes());
     this.nodeOfCpu = nodeOfCpu(machine);
@@ -194,6 +197,11 @@ final class LinuxSource implements MemorySource {
     LinuxRegion target = own(region);
     requirePages(target, offset, bytes);
     return locked(target, () -> residency.ask(target, offset, bytes));
+  }
+
+  @Override
+  public Explanation explain(int home, int found) {
+    return figures.explain(home, found);
   }
 
   @Override

@@ -8,6 +8,7 @@ import java.util.Map;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeReport;
+import org.cdmalloc.PlacementAudit;
 import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.spi.MemorySource;
@@ -35,12 +36,14 @@ public final class Assembly {
    * @param marks the marks of nodes, in bytes
    * @param zeroing when memory that was used is zeroed
    * @param purgeDelay after which memory goes back that nobody uses; zero for never
+   * @param auditPeriod the shortest rest between two steps of the sampler; zero for never
    */
   public record Settings(
       Map<Integer, Long> capacities,
       Map<Integer, Marks> marks,
       Zeroing zeroing,
-      Duration purgeDelay) {}
+      Duration purgeDelay,
+      Duration auditPeriod) {}
 
   private final Machine machine;
   private final MemorySource source;
@@ -48,8 +51,8 @@ public final class Assembly {
   private final SystemPaths system;
   private final Map<Integer, DeviceZone> devices;
 
-  /** Null where memory goes back only when that is asked for. */
-  private final Decay decay;
+  private final Audit audit;
+  private final Upkeep upkeep;
 
   private Assembly(
       Machine machine,
@@ -57,13 +60,15 @@ public final class Assembly {
       AllocationPath allocation,
       SystemPaths system,
       Map<Integer, DeviceZone> devices,
-      Decay decay) {
+      Audit audit,
+      Upkeep upkeep) {
     this.machine = machine;
     this.source = source;
     this.allocation = allocation;
     this.system = system;
     this.devices = devices;
-    this.decay = decay;
+    this.audit = audit;
+    this.upkeep = upkeep;
   }
 
   /**
@@ -128,10 +133,10 @@ public final class Assembly {
                 node, backing, bytes.get(node), marks.get(node), whole, source, allocation));
       }
       SystemPaths paths = new SystemPaths(machine, devices, zones, source, allocation);
-      Decay decay =
-          settings.purgeDelay().isZero() ? null : Decay.start(allocation, settings.purgeDelay());
+      Audit audit = new Audit(source, allocation);
+      Upkeep upkeep = upkeep(source, allocation, audit, settings);
       Assembly assembly =
-          new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones), decay);
+          new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones), audit, upkeep);
       assembled = true;
       return assembly;
     } finally {
@@ -139,6 +144,23 @@ public final class Assembly {
         allocation.close();
       }
     }
+  }
+
+  private static Upkeep upkeep(
+      MemorySource source, AllocationPath allocation, Audit audit, Settings settings) {
+    boolean purges = !settings.purgeDelay().isZero();
+    // Where no kernel places memory, none moves it.
+    boolean samples =
+        !settings.auditPeriod().isZero() && source.isReal() && source.diagnosis().binds();
+    Upkeep upkeep = new Upkeep();
+    if (purges) {
+      upkeep.purge(allocation, settings.purgeDelay());
+    }
+    if (samples) {
+      long periodNanos = settings.auditPeriod().toNanos();
+      upkeep.sample(new Sampler(audit, allocation, periodNanos, System::nanoTime), periodNanos);
+    }
+    return upkeep;
   }
 
   /**
@@ -192,9 +214,8 @@ public final class Assembly {
    * @return the blocks that were live
    */
   public int close() {
-    if (decay != null) {
-      decay.stop();
-    }
+    upkeep.stop();
+    audit.close();
     return allocation.close();
   }
 
@@ -209,6 +230,15 @@ public final class Assembly {
         (node, device) ->
             offline.put(
                 node, NodeReport.offline(node, device.backingNode(), device.capacityBytes())));
-    return ZoneReports.report(allocation.zones(), offline);
+    return ZoneReports.report(allocation.zones(), offline, audit);
+  }
+
+  /**
+   * Asks where all committed memory lies.
+   *
+   * @return what was found
+   */
+  public PlacementAudit audit() {
+    return audit.all();
   }
 }

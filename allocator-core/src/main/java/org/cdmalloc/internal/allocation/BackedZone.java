@@ -61,6 +61,10 @@ public final class BackedZone implements Lender {
    * memory afterwards. Who takes a page of such a unit meanwhile finds it without a mark and waits for
    * commitLock to ask for its memory again. A window at a time, so that nobody waits long.
    *
+   * Looks compare where pages lie with where they belong, a window at a time as well. Under commitLock,
+   * which makes the comparison true: no page of a committed unit comes, goes or changes its node by us
+   * meanwhile, so whoever is found elsewhere was moved by somebody else.
+   *
    * Locks are taken in the order commitLock of a striped zone, commitLock of a node's zone, a zone's
    * lock; never two of the same kind.
    *
@@ -74,11 +78,12 @@ public final class BackedZone implements Lender {
   private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(16 << 10).asReadOnlyBuffer();
 
   /** How much is looked at, and given back, under the lock at a time. */
-  private static final int PURGE_UNITS = 32;
+  static final int WINDOW_UNITS = 32;
 
   private final int node;
   private final int backingNode;
   private final MemorySource source;
+  private final Stripe stripe;
   private final Zone zone;
   private final RegionAddresses addresses;
   private final StripeShares shares;
@@ -97,6 +102,7 @@ public final class BackedZone implements Lender {
     this.backingNode = region.node();
     this.source = source;
     this.region = region;
+    this.stripe = region.stripe();
     this.shares = shares;
     this.addresses = RegionAddresses.of(region, source);
     this.zone =
@@ -316,10 +322,10 @@ public final class BackedZone implements Lender {
   public long purge(boolean onlyIdle) {
     long bytes = 0;
     int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
-    for (int from = 0; from < units; from += PURGE_UNITS) {
+    for (int from = 0; from < units; from += WINDOW_UNITS) {
       commitLock.lock();
       try {
-        bytes += region == null ? 0 : purgeWindow(from, from + PURGE_UNITS, onlyIdle);
+        bytes += region == null ? 0 : purgeWindow(from, from + WINDOW_UNITS, onlyIdle);
       } finally {
         commitLock.unlock();
       }
@@ -363,6 +369,60 @@ public final class BackedZone implements Lender {
       unit = units.nextSetBit(after);
     }
     return failure;
+  }
+
+  /**
+   * Asks where the pages of a window's committed units lie, and compares that with where they
+   * belong. Units with a page elsewhere that are free as a whole are given back: they come again on
+   * their own nodes. A zone that is closed or not bound has nothing to compare.
+   *
+   * @param window which {@value #WINDOW_UNITS} units, from 0
+   * @return what was found
+   * @throws RuntimeException what the source throws that cannot tell, or does not take memory back;
+   *     what it did not take counts as given back, as ever
+   */
+  Look look(int window) {
+    Look look = new Look();
+    commitLock.lock();
+    try {
+      Region target = region;
+      if (target == null || !target.isBound()) {
+        return look;
+      }
+      int from = window * WINDOW_UNITS;
+      BitSet units = zone.committedUnits(from, from + WINDOW_UNITS);
+      for (int unit = units.nextSetBit(0); unit >= 0; ) {
+        int after = units.nextClearBit(unit);
+        Residency where = source.residency(target, unitOffset(unit), unitBytes(unit, after));
+        look.compare(unit, where, unitOffset(unit) / where.osPageBytes(), this::wantedNode);
+        unit = units.nextSetBit(after);
+      }
+      BitSet returned = new BitSet();
+      look.displacedUnits().forEach(unit -> returned.or(zone.retire(unit, unit + 1, false)));
+      RuntimeException failure = purge(target, returned, true);
+      if (failure != null) {
+        throw failure;
+      }
+      look.returned(returned);
+      return look;
+    } finally {
+      commitLock.unlock();
+    }
+  }
+
+  /** Returns the source's node on which a page of the region belongs while it is committed. */
+  private int wantedNode(long osPage) {
+    return stripe.node(osPage);
+  }
+
+  /**
+   * Returns the node as users know it that gives pages of one of the source's nodes to this zone.
+   *
+   * @param backing a node on which pages of this zone belong
+   * @return the same, except in the zone of a designated arena
+   */
+  int nameOf(int backing) {
+    return backing == backingNode ? node : backing;
   }
 
   /** Returns the first of several failures, with the others under it. */

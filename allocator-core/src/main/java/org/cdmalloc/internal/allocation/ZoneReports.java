@@ -29,22 +29,24 @@ final class ZoneReports {
    *
    * @param zones all that were reserved
    * @param devices the reports that device nodes have as long as no zone is theirs, by number
+   * @param audit knows what was found displaced
    */
-  static MemoryReport report(List<BackedZone> zones, Map<Integer, NodeReport> devices) {
+  static MemoryReport report(
+      List<BackedZone> zones, Map<Integer, NodeReport> devices, Audit audit) {
     Map<Integer, NodeReport> nodes = new TreeMap<>(devices);
     List<StripeReport> stripes = new ArrayList<>();
     for (BackedZone zone : zones) {
       if (zone.shares().isEmpty()) {
         Kind kind = devices.containsKey(zone.node()) ? Kind.DEVICE : Kind.SYSTEM;
-        nodes.put(zone.node(), node(zone, kind));
+        nodes.put(zone.node(), node(zone, kind, audit));
       } else {
-        stripes.add(stripe(zone));
+        stripes.add(stripe(zone, audit));
       }
     }
-    return new MemoryReport(new ArrayList<>(nodes.values()), stripes);
+    return new MemoryReport(new ArrayList<>(nodes.values()), stripes, audit.displacements());
   }
 
-  private static NodeReport node(BackedZone backed, Kind kind) {
+  private static NodeReport node(BackedZone backed, Kind kind, Audit audit) {
     Zone zone = backed.zone();
     return new NodeReport(
         backed.node(),
@@ -56,13 +58,14 @@ final class ZoneReports {
         bytes(zone.committedPages()),
         bytes(zone.usedPages()),
         bytes(zone.lentPages()),
+        audit.displacedBytes(backed),
         zone.liveRuns(),
         marks(zone.watermarks()),
         boxed(zone.freeBlocksPerOrder()),
         counters(zone.events()));
   }
 
-  private static StripeReport stripe(BackedZone backed) {
+  private static StripeReport stripe(BackedZone backed, Audit audit) {
     Zone zone = backed.zone();
     return new StripeReport(
         backed.shares().stripe(),
@@ -70,6 +73,7 @@ final class ZoneReports {
         bytes(zone.capacityPages()),
         bytes(zone.committedPages()),
         bytes(zone.usedPages()),
+        audit.displacedBytes(backed),
         zone.liveRuns(),
         boxed(zone.freeBlocksPerOrder()));
   }

@@ -299,6 +299,6 @@ final class Buddy {
    * @throws AssertionError naming the first invariant that does not hold
    */
   void validate(int freePages, int liveRuns) {
-    new Audit(capacityPages, areas, map).run(filledOrders, freePages, liveRuns);
+    new ZoneInvariants(capacityPages, areas, map).run(filledOrders, freePages, liveRuns);
   }
 }

@@ -104,6 +104,21 @@ final class CommitMap {
     return marked < 0 ? NONE : marked << unitShift;
   }
 
+  /** Returns the first marked unit from a unit on, or −1 if there is none. */
+  int nextMarked(int unit) {
+    return units.nextSetBit(unit);
+  }
+
+  /** Returns the marked units of a window. */
+  BitSet marked(int from, int to) {
+    BitSet marked = new BitSet();
+    for (int unit = units.nextSetBit(from); unit >= 0 && unit < to; ) {
+      marked.set(unit);
+      unit = units.nextSetBit(unit + 1);
+    }
+    return marked;
+  }
+
   /** Returns how many pages lie in marked units. */
   int pages() {
     return pages;

@@ -87,7 +87,7 @@ public final class Zone {
    * Progress
    *   blocking; a section is O(maxOrder), and O(pages / 64) where the written bits of a run are
    *   read or set; but O(free blocks) in takeCommitted, O(units of the window) in retire and
-   *   O(metadata) in metadataBytes and validate. Not `synchronized`: before JDK 24 that pins the
+   *   committedUnits, O(units) in nextCommittedUnit and O(metadata) in metadataBytes and validate. Not `synchronized`: before JDK 24 that pins the
    *   carrier of a virtual thread that has to wait.
    */
 
@@ -579,6 +579,37 @@ public final class Zone {
     lock.lock();
     try {
       return committed.firstUnmarked(page, pages);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns the first unit from a given one on that has memory behind it.
+   *
+   * @param unit a unit's number, 0 or more
+   * @return the unit's number, or {@link #NONE}
+   */
+  public int nextCommittedUnit(int unit) {
+    lock.lock();
+    try {
+      return committed.nextMarked(unit);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns the units of a window that have memory behind them.
+   *
+   * @param fromUnit the first unit of the window, 0 or more
+   * @param toUnit its end, exclusive
+   * @return a new set of their numbers
+   */
+  public BitSet committedUnits(int fromUnit, int toUnit) {
+    lock.lock();
+    try {
+      return committed.marked(fromUnit, toUnit);
     } finally {
       lock.unlock();
     }

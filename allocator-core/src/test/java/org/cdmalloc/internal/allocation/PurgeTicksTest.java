@@ -40,6 +40,7 @@ final class PurgeTicksTest {
               Map.of(0, 64 * MEBIBYTE, 1, 256 * MEBIBYTE),
               Map.of(),
               Zeroing.ON_ALLOCATE,
+              Duration.ZERO,
               Duration.ZERO));
   private final AllocationPath allocation = parts.allocation();
   private final Requests node = requests(Placement.onNode(0));

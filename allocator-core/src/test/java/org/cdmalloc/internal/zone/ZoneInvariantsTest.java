@@ -8,7 +8,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Each test breaks one invariant by hand. The zone is eight pages: 0-3 live, 4-7 free. */
-class AuditTest {
+class ZoneInvariantsTest {
   private final FreeArea[] areas = {
     new FreeArea(0, 8), new FreeArea(1, 8), new FreeArea(2, 8), new FreeArea(3, 8)
   };
@@ -25,15 +25,15 @@ class AuditTest {
     map.cover(0);
     map.write(0, 4, false);
     areas[2].set(4);
-    audit();
+    check();
   }
 
-  private void audit() {
-    new Audit(8, areas, map).run(filledOrders, freePages, liveRuns);
+  private void check() {
+    new ZoneInvariants(8, areas, map).run(filledOrders, freePages, liveRuns);
   }
 
   private void assertBroken(String message) {
-    assertEquals(message, assertThrows(AssertionError.class, this::audit).getMessage());
+    assertEquals(message, assertThrows(AssertionError.class, this::check).getMessage());
   }
 
   @Test

@@ -6,7 +6,7 @@ package org.cdmalloc.internal.zone;
  * invariants I1 to I6 of {@link Zone}. It reads only, trusts no count, and is used once. Not safe
  * for use while another thread changes what it reads.
  */
-final class Audit {
+final class ZoneInvariants {
   private static final int NONE = -1;
 
   private final int capacityPages;
@@ -17,7 +17,7 @@ final class Audit {
   private int runs;
   private int pieces;
 
-  Audit(int capacityPages, FreeArea[] areas, PageMap map) {
+  ZoneInvariants(int capacityPages, FreeArea[] areas, PageMap map) {
     this.capacityPages = capacityPages;
     this.areas = areas;
     this.map = map;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc;
+
+import java.text.MessageFormat;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+
+/** What is logged from now to the close, instead of on the console. */
+public final class CapturedLog implements AutoCloseable {
+  private static final Logger LOGGER = Logger.getLogger("org.cdmalloc");
+
+  private final List<LogRecord> records = new CopyOnWriteArrayList<>();
+  private final Handler handler =
+      new Handler() {
+        @Override
+        public void publish(LogRecord record) {
+          records.add(record);
+        }
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void close() {}
+      };
+
+  /** Begins to capture. */
+  public CapturedLog() {
+    LOGGER.addHandler(handler);
+    LOGGER.setUseParentHandlers(false);
+  }
+
+  /**
+   * Returns the lines so far that have a text in them.
+   *
+   * @param text part of a line
+   * @return the whole lines
+   */
+  public List<String> lines(String text) {
+    return records.stream()
+        .map(record -> MessageFormat.format(record.getMessage(), record.getParameters()))
+        .filter(line -> line.contains(text))
+        .toList();
+  }
+
+  @Override
+  public void close() {
+    LOGGER.removeHandler(handler);
+    LOGGER.setUseParentHandlers(true);
+  }
+}
