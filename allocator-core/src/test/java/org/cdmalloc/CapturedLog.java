@@ -3,6 +3,7 @@ package org.cdmalloc;
 
 import java.text.MessageFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
@@ -41,7 +42,9 @@ public final class CapturedLog implements AutoCloseable {
    */
   public List<String> lines(String text) {
     return records.stream()
-        .map(record -> MessageFormat.format(record.getMessage(), record.getParameters()))
+        .map(
+            record ->
+                new MessageFormat(record.getMessage(), Locale.ROOT).format(record.getParameters()))
         .filter(line -> line.contains(text))
         .toList();
   }

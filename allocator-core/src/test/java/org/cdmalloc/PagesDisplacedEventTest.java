@@ -121,11 +121,13 @@ final class PagesDisplacedEventTest {
       try (NodeAllocator memory = open(pages)) {
         long block = memory.allocate(PAGE);
         pages.move(block, PAGE, 1);
-        System.out.println(
-            "recorder="
-                + ModuleLayer.boot().findModule("jdk.jfr").isPresent()
-                + ", displaced="
-                + memory.audit().displacedBytes());
+        System.getLogger("org.cdmalloc")
+            .log(
+                System.Logger.Level.WARNING,
+                "recorder="
+                    + ModuleLayer.boot().findModule("jdk.jfr").isPresent()
+                    + ", displaced="
+                    + memory.audit().displacedBytes());
         memory.free(block);
       }
     }

@@ -215,7 +215,7 @@ public final class Assembly {
    */
   public int close() {
     upkeep.stop();
-    audit.close();
+    audit.findings().close();
     return allocation.close();
   }
 
@@ -230,7 +230,7 @@ public final class Assembly {
         (node, device) ->
             offline.put(
                 node, NodeReport.offline(node, device.backingNode(), device.capacityBytes())));
-    return ZoneReports.report(allocation.zones(), offline, audit);
+    return ZoneReports.report(allocation.zones(), offline, audit.findings());
   }
 
   /**

@@ -89,6 +89,15 @@ final class Look {
     return sum(true);
   }
 
+  /** Returns how much of what was found displaced was given back, in bytes. */
+  long returnedBytes() {
+    return bytes(displaced()) - bytes(staying());
+  }
+
+  private static long bytes(Map<Move, Long> moved) {
+    return moved.values().stream().mapToLong(Long::longValue).sum();
+  }
+
   private Map<Move, Long> sum(boolean onlyStaying) {
     Map<Move, Long> sum = new HashMap<>();
     displacedBytes.forEach(

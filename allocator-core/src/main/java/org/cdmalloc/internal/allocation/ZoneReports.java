@@ -29,24 +29,24 @@ final class ZoneReports {
    *
    * @param zones all that were reserved
    * @param devices the reports that device nodes have as long as no zone is theirs, by number
-   * @param audit knows what was found displaced
+   * @param findings what was found displaced
    */
   static MemoryReport report(
-      List<BackedZone> zones, Map<Integer, NodeReport> devices, Audit audit) {
+      List<BackedZone> zones, Map<Integer, NodeReport> devices, Findings findings) {
     Map<Integer, NodeReport> nodes = new TreeMap<>(devices);
     List<StripeReport> stripes = new ArrayList<>();
     for (BackedZone zone : zones) {
       if (zone.shares().isEmpty()) {
         Kind kind = devices.containsKey(zone.node()) ? Kind.DEVICE : Kind.SYSTEM;
-        nodes.put(zone.node(), node(zone, kind, audit));
+        nodes.put(zone.node(), node(zone, kind, findings));
       } else {
-        stripes.add(stripe(zone, audit));
+        stripes.add(stripe(zone, findings));
       }
     }
-    return new MemoryReport(new ArrayList<>(nodes.values()), stripes, audit.displacements());
+    return new MemoryReport(new ArrayList<>(nodes.values()), stripes, findings.displacements());
   }
 
-  private static NodeReport node(BackedZone backed, Kind kind, Audit audit) {
+  private static NodeReport node(BackedZone backed, Kind kind, Findings findings) {
     Zone zone = backed.zone();
     return new NodeReport(
         backed.node(),
@@ -58,14 +58,14 @@ final class ZoneReports {
         bytes(zone.committedPages()),
         bytes(zone.usedPages()),
         bytes(zone.lentPages()),
-        audit.displacedBytes(backed),
+        findings.displacedBytes(backed),
         zone.liveRuns(),
         marks(zone.watermarks()),
         boxed(zone.freeBlocksPerOrder()),
         counters(zone.events()));
   }
 
-  private static StripeReport stripe(BackedZone backed, Audit audit) {
+  private static StripeReport stripe(BackedZone backed, Findings findings) {
     Zone zone = backed.zone();
     return new StripeReport(
         backed.shares().stripe(),
@@ -73,7 +73,7 @@ final class ZoneReports {
         bytes(zone.capacityPages()),
         bytes(zone.committedPages()),
         bytes(zone.usedPages()),
-        audit.displacedBytes(backed),
+        findings.displacedBytes(backed),
         zone.liveRuns(),
         boxed(zone.freeBlocksPerOrder()));
   }
