@@ -19,7 +19,7 @@ import org.cdmalloc.spi.Residency;
  */
 public record Displacement(
     int node, int foundOn, long bytes, DisplacementCause cause, String evidence) {
-  /** Stands for pages that are on no node: in swap, or dropped by somebody who had the address. */
+  /** Stands for pages that are on no node, because they are in swap. */
   public static final int NOWHERE = Residency.NOT_PRESENT;
 
   /**

@@ -10,8 +10,9 @@ import java.util.List;
  *
  * @param askedBytes how much was asked about: all memory that was committed, in blocks or not, and
  *     is bound to nodes. Memory that could not be bound promises nothing and is not asked about
- * @param unknownBytes how much of it the kernel would not tell about; it may lie anywhere, and is
- *     in no displacement
+ * @param unknownBytes how much of it may lie anywhere, and is in no displacement: the kernel would
+ *     not tell, or it said that the pages are on no node and nothing says why, as it does of those
+ *     that it is just moving
  * @param returnedBytes how much of what is in {@code displacements} was given back to the kernel at
  *     once, because its commit unit of 2 MiB was in no block: it comes again on its own node
  * @param displacements what does not lie where it was committed; by node, then by where it was

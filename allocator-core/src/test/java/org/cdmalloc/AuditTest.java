@@ -129,7 +129,19 @@ final class AuditTest {
   }
 
   @Test
-  void pagesThatAreNotThereAreNowhere() {
+  void pagesThatAreOnNoNodeForNoReasonAreUnknown() {
+    try (NodeAllocator memory = open(pages)) {
+      long block = memory.allocate(UNIT, NODE_0);
+      pages.move(block, 3 * PAGE, Residency.NOT_PRESENT);
+      pages.move(block + 5 * PAGE, PAGE, 1);
+      assertEquals(
+          new PlacementAudit(UNIT, 3 * PAGE, 0, List.of(unknown(0, 1, PAGE))), memory.audit());
+      assertEquals(PAGE, memory.report().node(0).displacedBytes());
+    }
+  }
+
+  @Test
+  void pagesInSwapAreNowhere() {
     pages.explain(0, Residency.NOT_PRESENT, new Explanation(SWAPPED_OUT, "VmSwap=4kB"));
     try (NodeAllocator memory = open(pages)) {
       pages.move(memory.allocate(UNIT, NODE_0), PAGE, Residency.NOT_PRESENT);
@@ -283,6 +295,7 @@ final class AuditTest {
       memory.audit();
       assertEquals(1, log.lines(begin).size());
       pages.move(block, PAGE, Residency.NOT_PRESENT);
+      pages.explain(0, Residency.NOT_PRESENT, new Explanation(SWAPPED_OUT, "VmSwap=4096"));
       memory.audit();
       pages.explain(0, 1, new Explanation(DEMOTION, ""));
       pages.move(block, 11 * PAGE, 1);

@@ -59,11 +59,13 @@ final class PagesDisplacedEventTest {
       memory.audit();
       pages.move(block, 2 * PAGE, 1);
       memory.audit();
-      // Known, then one page more, then one that is nowhere.
+      // Known, then one page more, then one that is in swap.
       memory.audit();
       pages.move(block, 3 * PAGE, 1);
       memory.audit();
       pages.move(block, PAGE, Residency.NOT_PRESENT);
+      pages.explain(
+          0, Residency.NOT_PRESENT, new Explanation(DisplacementCause.SWAPPED_OUT, "VmSwap=4096"));
       memory.audit();
       // In place again, so it is news when it moves.
       pages.moveBack(block, UNIT);
@@ -83,7 +85,7 @@ final class PagesDisplacedEventTest {
         List.of(
             String.format(Locale.ROOT, pinned, 2 * PAGE),
             String.format(Locale.ROOT, pinned, PAGE),
-            "node=0, foundOn=-2, bytes=4096, cause=UNKNOWN, evidence=",
+            "node=0, foundOn=-2, bytes=4096, cause=SWAPPED_OUT, evidence=VmSwap=4096",
             String.format(Locale.ROOT, pinned, PAGE)),
         events.stream().map(PagesDisplacedEventTest::line).toList());
     assertEquals(List.of("cdmalloc"), events.get(0).getEventType().getCategoryNames());

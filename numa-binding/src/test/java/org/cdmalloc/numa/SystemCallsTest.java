@@ -136,7 +136,8 @@ final class SystemCallsTest {
     }
   }
 
-  private static NodeMask policyNodes(long address) {
+  /** The nodes of the policy of a page, as it was set. */
+  static NodeMask policyNodes(long address) {
     try (Memory mode = new Memory(Integer.BYTES);
         Memory words = new Memory(MASK_BITS / Byte.SIZE)) {
       words.clear();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import static org.cdmalloc.spi.Residency.NOT_PRESENT;
+
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -10,6 +12,7 @@ import org.cdmalloc.PlacementAudit;
 import org.cdmalloc.internal.allocation.Look.Move;
 import org.cdmalloc.internal.observe.DisplacementNotices;
 import org.cdmalloc.internal.zone.Zone;
+import org.cdmalloc.spi.DisplacementCause;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
 
@@ -69,8 +72,17 @@ final class Audit {
 
   private List<Displacement> enter(
       BackedZone zone, int window, Look look, Map<Move, Explanation> explained) {
-    for (Move move : look.displaced().keySet()) {
-      explained.computeIfAbsent(move, way -> source.explain(way.home(), way.found()));
+    for (Map.Entry<Move, Long> moved : look.displaced().entrySet()) {
+      Move move = moved.getKey();
+      // What is explained already is not asked for again and again.
+      if (!findings.isExplained(zone, window, move, moved.getValue())) {
+        Explanation explanation =
+            explained.computeIfAbsent(move, way -> source.explain(way.home(), way.found()));
+        // A kernel says the same of a page that it is just moving: where it is, nobody can tell.
+        if (move.found() == NOT_PRESENT && explanation.cause() == DisplacementCause.UNKNOWN) {
+          look.countUnknown(move);
+        }
+      }
     }
     Findings.News news = findings.enter(zone, window, look, explained);
     news.fresh().forEach(notices::found);

@@ -33,7 +33,7 @@ final class Findings {
    * time may enter their findings in either order; the next look corrects the older one.
    *
    * A cause is asked for after the look, and may be gone by then. So a cause that was found stays
-   * with its window as long as pages stay displaced the same way and nothing better is known: a pin
+   * with its window until more pages are displaced the same way and a cause is found for those: a pin
    * ends, and its pages stay where it moved them.
    */
 
@@ -91,7 +91,7 @@ final class Findings {
     moved.forEach(
         (move, bytes) -> {
           int node = zone.nameOf(move.home());
-          Explanation now = explained.get(move);
+          Explanation now = explained.getOrDefault(move, Explanation.UNKNOWN);
           Displacement earlier = sameWay(before, node, move.found());
           boolean keeps = now.cause() == DisplacementCause.UNKNOWN && earlier != null;
           displacements.add(
@@ -121,6 +121,17 @@ final class Findings {
         bytes,
         displacement.cause(),
         displacement.evidence());
+  }
+
+  /** Tells whether the cause is known why at least so much of a window moved a way. */
+  synchronized boolean isExplained(BackedZone zone, int window, Move move, long bytes) {
+    NavigableMap<Integer, List<Displacement>> windows = known.get(zone);
+    List<Displacement> found = windows == null ? null : windows.get(window);
+    Displacement earlier =
+        found == null ? null : sameWay(found, zone.nameOf(move.home()), move.found());
+    return earlier != null
+        && earlier.bytes() >= bytes
+        && earlier.cause() != DisplacementCause.UNKNOWN;
   }
 
   /**

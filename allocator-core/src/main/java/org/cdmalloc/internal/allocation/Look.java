@@ -69,6 +69,17 @@ final class Look {
     returned = units;
   }
 
+  /** Counts what moved one way as unknown. */
+  void countUnknown(Move move) {
+    displacedBytes
+        .values()
+        .forEach(
+            moves -> {
+              Long bytes = moves.remove(move);
+              unknownBytes += bytes == null ? 0 : bytes;
+            });
+  }
+
   /** Returns how much was asked about, in bytes. */
   long askedBytes() {
     return askedBytes;
