@@ -36,6 +36,7 @@ final class ReadmeExample {
         scope.allocateBuffer(1 << 20);
       }
       memory.trim(); // what is free goes back to the kernel now, and not in a second
+      memory.audit(); // how much lies elsewhere by now, and what probably moved it
 
       // The capability is the only way to a device node; nothing of it was reserved before.
       DeviceNode device = memory.device(9);

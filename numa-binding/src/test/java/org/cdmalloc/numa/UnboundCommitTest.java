@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.cdmalloc.NodeAllocator;
+import org.cdmalloc.PlacementAudit;
 import org.cdmalloc.numa.Capability.ResidencyCall;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
@@ -169,5 +171,17 @@ final class UnboundCommitTest {
     kernel.overflows = true;
     assertEquals(Outcome.LOST_RACE, source.commit(region, 9 * CHUNK, CHUNK).outcome());
     source.release(region);
+  }
+
+  @Test
+  void memoryThatIsNotBoundPromisesNothingToAnAudit() {
+    try (NodeAllocator memory =
+        NodeAllocator.builder()
+            .source(ThisHost.source(ThisHost.unbound(), MappingBudget.PROCESS))
+            .open()) {
+      long block = memory.allocate(1);
+      assertEquals(new PlacementAudit(0, 0, 0, List.of()), memory.audit());
+      memory.free(block);
+    }
   }
 }
