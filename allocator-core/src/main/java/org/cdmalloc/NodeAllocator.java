@@ -283,7 +283,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    *
    * <p>A kernel's answer is out of date as soon as it moves a page. Figures per window of 64 MiB
    * are true together; requests that need new memory of that node wait meanwhile, others do not.
-   * Takes about a millisecond per window on Linux, and makes garbage on the Java heap, 4 bytes per
+   * Takes a few milliseconds per window on Linux, and makes garbage on the Java heap, 4 bytes per
    * OS page and what is displaced. On Linux the same happens by itself, see {@link
    * Builder#auditPeriod}.
    *

@@ -5,6 +5,7 @@ import java.text.MessageFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Semaphore;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
@@ -14,11 +15,16 @@ public final class CapturedLog implements AutoCloseable {
   private static final Logger LOGGER = Logger.getLogger("org.cdmalloc");
 
   private final List<LogRecord> records = new CopyOnWriteArrayList<>();
+
+  /** A permit per line. */
+  private final Semaphore lines = new Semaphore(0);
+
   private final Handler handler =
       new Handler() {
         @Override
         public void publish(LogRecord record) {
           records.add(record);
+          lines.release();
         }
 
         @Override
@@ -47,6 +53,18 @@ public final class CapturedLog implements AutoCloseable {
                 new MessageFormat(record.getMessage(), Locale.ROOT).format(record.getParameters()))
         .filter(line -> line.contains(text))
         .toList();
+  }
+
+  /**
+   * Waits for a line.
+   *
+   * @param text part of it
+   * @throws InterruptedException if the thread is interrupted meanwhile
+   */
+  public void await(String text) throws InterruptedException {
+    while (lines(text).isEmpty()) {
+      lines.acquire();
+    }
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.cdmalloc.spi.DisplacementCause.DEMOTION;
 import static org.cdmalloc.spi.DisplacementCause.LONG_TERM_PIN;
 import static org.cdmalloc.spi.DisplacementCause.NODE_OFFLINE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -20,6 +21,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
+import org.cdmalloc.CapturedLog;
 import org.cdmalloc.DeviceNode;
 import org.cdmalloc.Displacement;
 import org.cdmalloc.NodeAllocator;
@@ -208,7 +210,8 @@ final class DisplacedPagesTest {
     memory.close();
     DeviceNode device = open(Duration.ofMillis(10));
     ByteBuffer block = device.allocateBuffer(BYTES).putLong(0, 42);
-    try (Memory parameters = new Memory(IO_URING_PARAMS_BYTES);
+    try (CapturedLog log = new CapturedLog();
+        Memory parameters = new Memory(IO_URING_PARAMS_BYTES);
         Memory vector = new Memory(2 * Long.BYTES)) {
       parameters.clear();
       long ring = LibC.syscall(IO_URING_SETUP, 4, Pointer.nativeValue(parameters), 0, 0, 0, 0);
@@ -226,9 +229,8 @@ final class DisplacedPagesTest {
                 0,
                 0);
         assertEquals(0, result, () -> Errno.name(Errno.last()));
-        while (memory.report().displacements().isEmpty()) {
-          Thread.sleep(50);
-        }
+        log.await("memory does not lie where it was committed");
+        assertFalse(memory.report().displacements().isEmpty());
         // The sampler may have looked while the call was moving page after page.
         List<Displacement> pinned = memory.audit().displacements();
         assertAllDisplaced(LONG_TERM_PIN, system, pinned);
