@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.Assembly;
+import org.cdmalloc.internal.allocation.BackedZone;
 import org.cdmalloc.internal.allocation.DeviceZone;
 import org.cdmalloc.internal.allocation.Paths;
 import org.cdmalloc.internal.allocation.Requests;
@@ -256,6 +257,83 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    */
   public Residency residency(ByteBuffer buffer) {
     return allocation.residency(Objects.requireNonNull(buffer, "buffer"));
+  }
+
+  /**
+   * Moves the memory of a block to another node, while others may read and write it. The address
+   * stays, and all that goes with it: the block's usable bytes, its arena, and which requests may
+   * be served by its pages once it is freed. Where the memory lies is an attribute of the block
+   * from then on: it counts as used at the node on which it lies, page by page ({@link
+   * NodeReport#movedInBytes()}), and while it is moved at both. Moving it again moves what did not
+   * come, and to its own node moves it back.
+   *
+   * <p>When the block is freed its memory goes back to the kernel from where it lies. Pages that
+   * share a commit unit of 2 MiB with other blocks then need memory of their own node again; if
+   * there is none they stay unusable, and are tried again whenever idle memory is given back.
+   *
+   * <p>Right: the placement. {@link Placement#onNode} names a system node; to a device node leads
+   * only {@link DeviceNode#placement()}. Cost: a call of move_pages(2) per 2 MiB, two mappings of
+   * the process, and a few hundred bytes of the Java heap while the block is away.
+   *
+   * <p>What may still move it back or elsewhere is what moves any page (demotion, long-term pins, a
+   * node that goes offline); {@link #residency(long)} asks.
+   *
+   * @param address the block's first byte; the block consists of whole OS pages
+   * @param placement {@link Placement#onNode} or {@link DeviceNode#placement()}
+   * @return where the pages are now; some may have stayed, each with its reason
+   * @throws NodeMemoryExhaustedException if our capacity of the node has no room for the block, or
+   *     the node has none for its first 32 MiB; nothing was moved. Where a node fills up later,
+   *     that is the reason of the pages that stayed
+   * @throws NodeAccessException if the placement names a device node without its capability, or the
+   *     kernel does not let this process move pages and see where they are; nothing was moved
+   * @throws IllegalArgumentException as {@link #free(long)}; if the placement is none of the two,
+   *     or the block shares an OS page with others
+   * @throws MemoryCorruptionError as {@link #free(long)}
+   * @throws IllegalStateException if closed, or the device node is not online
+   */
+  public MoveReport move(long address, Placement placement) {
+    return allocation.move(address, target(placement), placement);
+  }
+
+  /**
+   * Moves the memory of a buffer's block, as {@link #move(long, Placement)} does.
+   *
+   * @param buffer as for {@link #free(ByteBuffer)}
+   * @param placement as there
+   * @return as there
+   * @throws NodeMemoryExhaustedException as there
+   * @throws NodeAccessException as there
+   * @throws IllegalArgumentException as there
+   * @throws MemoryCorruptionError as there
+   * @throws IllegalStateException as there
+   */
+  public MoveReport move(ByteBuffer buffer, Placement placement) {
+    BackedZone target = target(placement);
+    return allocation.move(Objects.requireNonNull(buffer, "buffer"), target, placement);
+  }
+
+  /**
+   * Moves the memory of all blocks of an arena, as {@link #move(long, Placement)} does with each.
+   * The arena goes on to allocate where it did. Blocks for which the node has no room stay and are
+   * reported; blocks that are freed meanwhile are left out.
+   *
+   * @param arena an open arena of this allocator
+   * @param placement as there
+   * @return where the pages of all blocks are now
+   * @throws NodeAccessException as there
+   * @throws IllegalArgumentException if the arena is another allocator's, or the placement is none
+   *     of the two
+   * @throws IllegalStateException as there
+   */
+  public MoveReport move(NodeArena arena, Placement placement) {
+    if (!arena.isOf(allocation)) {
+      throw new IllegalArgumentException("arena is of another allocator: arena=" + arena);
+    }
+    return arena.scope().move(target(placement), placement);
+  }
+
+  private BackedZone target(Placement placement) {
+    return requests(Objects.requireNonNull(placement, "placement")).target();
   }
 
   /**

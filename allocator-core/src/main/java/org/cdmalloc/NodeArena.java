@@ -184,6 +184,16 @@ public final class NodeArena implements AutoCloseable {
     return scope.liveBlocks();
   }
 
+  /** Returns whose blocks are freed together, for their allocator. */
+  Scope scope() {
+    return scope;
+  }
+
+  /** Tells whether the blocks are an allocator's. */
+  boolean isOf(AllocationPath other) {
+    return allocation == other;
+  }
+
   /**
    * Frees all blocks and refuses all further requests. Does nothing the second time, and nothing
    * after the allocator was closed.

@@ -9,8 +9,9 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * The account of one node at one moment. The figures are read one after another while others
  * allocate and free; at rest they agree. Immutable.
  *
- * <p>A node's capacity is used by its own zone, whose blocks lie on this node alone, and by striped
- * zones, which deal their pages out to several nodes and have a {@link StripeReport} of their own.
+ * <p>A node's capacity is used by its own zone, whose blocks lie on this node alone unless they
+ * were moved, by blocks of other zones that were moved here, and by striped zones, which deal their
+ * pages out to several nodes and have a {@link StripeReport} of their own.
  *
  * @param node the node
  * @param kind system RAM or a device's memory; totals of the two are never added up
@@ -21,10 +22,13 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param capacityBytes the most that may be used
  * @param reservedBytes the address space of the node's own zone, which costs no memory
  * @param committedBytes what the kernel gave to the node's own zone and did not get back
- * @param usedBytes what live blocks of the node's own zone hold
+ * @param usedBytes what live blocks of the node's own zone hold of this node
  * @param stripedBytes what the kernel gave of this node to striped zones, used by them or not
  * @param displacedBytes what the last looks found elsewhere of what is committed in the node's own
  *     zone, as {@link NodeAllocator#audit()} and its sampler look; nothing that was not looked at
+ * @param movedOutBytes what live blocks of the node's own zone hold of other nodes, because they
+ *     were moved there
+ * @param movedInBytes what blocks of other zones hold of this node, because they were moved here
  * @param liveBlocks how many blocks of the node's own zone are live
  * @param marks the levels of free memory at which requests are turned away
  * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup> in the node's own zone, committed
@@ -43,6 +47,8 @@ public record NodeReport(
     long usedBytes,
     long stripedBytes,
     long displacedBytes,
+    long movedOutBytes,
+    long movedInBytes,
     long liveBlocks,
     Marks marks,
     List<Integer> freeBlocksPerOrder,
@@ -60,6 +66,8 @@ public record NodeReport(
    * @param usedBytes as {@link #usedBytes()}
    * @param stripedBytes as {@link #stripedBytes()}
    * @param displacedBytes as {@link #displacedBytes()}
+   * @param movedOutBytes as {@link #movedOutBytes()}
+   * @param movedInBytes as {@link #movedInBytes()}
    * @param liveBlocks as {@link #liveBlocks()}
    * @param marks as {@link #marks()}
    * @param freeBlocksPerOrder as {@link #freeBlocksPerOrder()}
@@ -94,19 +102,21 @@ public record NodeReport(
         0,
         0,
         0,
+        0,
+        0,
         Marks.NONE,
         List.of(),
         NumaCounters.ZERO);
   }
 
   /**
-   * Returns what is left of the capacity for new blocks: neither in live blocks nor in striped
-   * zones. Whether the kernel has as much is another question.
+   * Returns what is left of the capacity for new blocks: neither in live blocks, moved here or not,
+   * nor in striped zones. Whether the kernel has as much is another question.
    *
    * @return bytes, not negative
    */
   public long freeBytes() {
-    return Math.max(0, capacityBytes - usedBytes - stripedBytes);
+    return Math.max(0, capacityBytes - usedBytes - stripedBytes - movedInBytes);
   }
 
   /**

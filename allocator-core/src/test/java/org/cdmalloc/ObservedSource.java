@@ -11,6 +11,7 @@ import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
@@ -73,6 +74,11 @@ final class ObservedSource implements MemorySource {
       byRegion.get(region).committed(offset, bytes);
     }
     return result;
+  }
+
+  @Override
+  public MoveResult move(Region region, long offset, long bytes, int node) {
+    return source.move(region, offset, bytes, node);
   }
 
   @Override

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
@@ -30,6 +31,7 @@ import org.cdmalloc.spi.DisplacementCause;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceProvider;
+import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
@@ -102,6 +104,13 @@ final class PublicApiNullsTest {
     values.put(Stripe.class, () -> Stripe.of(0));
     values.put(CommitResult.class, () -> CommitResult.COMMITTED);
     values.put(CommitResult.Outcome.class, () -> CommitResult.Outcome.COMMITTED);
+    values.put(IntFunction.class, () -> (IntFunction<String>) page -> "");
+    values.put(MoveResult.Unmoved.class, () -> new MoveResult.Unmoved(0, 1, 0, ""));
+    values.put(
+        MoveResult.class,
+        () -> MoveResult.refused("full", new Residency(4096, new int[] {0}, ""), 1));
+    values.put(MoveReport.Unmoved.class, () -> new MoveReport.Unmoved(4096, 4096, 0, ""));
+    values.put(MoveReport.class, () -> new MoveReport(0, 4096, List.of()));
     values.put(Diagnosis.class, () -> new Diagnosis(true, List.of()));
     values.put(DisplacementCause.class, () -> DisplacementCause.UNKNOWN);
     values.put(Explanation.class, () -> Explanation.UNKNOWN);

@@ -7,8 +7,8 @@ import java.util.Objects;
  * What came of a {@link MemorySource#commit commit}.
  *
  * @param outcome what happened
- * @param detail for what was full, the figures that decided, as {@code name=value} pairs; else
- *     empty
+ * @param detail for what was full, the figures that decided, as {@code name=value} pairs; for what
+ *     is committed, what had lain elsewhere for a moment; else empty
  */
 public record CommitResult(Outcome outcome, String detail) {
   /** The range is resident on its node, each page of a striped region on its own. */

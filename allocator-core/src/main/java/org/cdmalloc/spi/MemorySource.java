@@ -2,6 +2,7 @@
 package org.cdmalloc.spi;
 
 import java.nio.ByteBuffer;
+import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.topology.Machine;
 
 /**
@@ -127,6 +128,24 @@ public interface MemorySource {
    * @return {@link CommitResult#COMMITTED}, or what was full
    */
   CommitResult commit(Region region, long offset, long bytes);
+
+  /**
+   * Moves the pages of a committed range to another node, as far as they can be moved. Addresses
+   * and content stay, and others may read and write them meanwhile. The range stays committed, on
+   * the nodes where its pages then are, until it is moved again or purged. A node that has no room
+   * for all of it is a value, and nothing was moved. No neighbour of the range is moved.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region
+   * @param bytes the range's length, positive
+   * @param node a node of {@link #machine()} with memory; one of the region's own, too
+   * @return what was refused, or where each page is now
+   * @throws IllegalArgumentException if there is no such node, it has no memory, or not all of the
+   *     range is committed
+   * @throws NodeAccessException if the platform does not let this process move pages and see where
+   *     they are; nothing was moved
+   */
+  MoveResult move(Region region, long offset, long bytes, int node);
 
   /**
    * Gives the memory of a range back, whether or not all of it is committed. The range reads as

@@ -88,6 +88,15 @@ public final class Residency {
   }
 
   /**
+   * Tells whether the platform knows of each page on which node it lies.
+   *
+   * @return false if a page is not present, or unknown
+   */
+  public boolean isAllPresent() {
+    return Arrays.stream(nodes).allMatch(node -> node >= 0);
+  }
+
+  /**
    * Names the call that answered.
    *
    * @return for example {@code move_pages}; {@code emulated} where no kernel was asked

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
  * source whose regions have addresses and nothing behind them. One that has memory keeps {@link
  * MemorySourceContract}.
  */
-public abstract class AddressOnlyContract extends StripeContract {
+public abstract class AddressOnlyContract extends MoveContract {
   @Test
   @Clause({
     "Offsets and sizes are in bytes, whole multiples of osPageBytes(), and lie in the region.",
@@ -45,6 +45,7 @@ public abstract class AddressOnlyContract extends StripeContract {
       assertIllegal(() -> source.commit(region, range[0], range[1]));
       assertIllegal(() -> source.purge(region, range[0], range[1]));
       assertIllegal(() -> source.residency(region, range[0], range[1]));
+      assertIllegal(() -> source.move(region, range[0], range[1], region.node()));
     }
     assertResident(region, 0, CHUNK_BYTES);
     assertAbsent(region, CHUNK_BYTES, CHUNK_BYTES);
@@ -62,6 +63,7 @@ public abstract class AddressOnlyContract extends StripeContract {
         () -> assertStale(() -> source.commit(region, 0, CHUNK_BYTES)),
         () -> assertStale(() -> source.purge(region, 0, CHUNK_BYTES)),
         () -> assertStale(() -> source.residency(region, 0, CHUNK_BYTES)),
+        () -> assertStale(() -> source.move(region, 0, CHUNK_BYTES, region.node())),
         () -> assertStale(() -> source.release(region)));
     assertFree(free, region.node());
   }
@@ -77,6 +79,7 @@ public abstract class AddressOnlyContract extends StripeContract {
     assertAll(
         () -> assertIllegal(() -> source.commit(region, 0, CHUNK_BYTES)),
         () -> assertIllegal(() -> source.purge(region, 0, CHUNK_BYTES)),
+        () -> assertIllegal(() -> source.move(region, 0, CHUNK_BYTES, firstNode())),
         () -> assertIllegal(() -> source.residency(region, 0, CHUNK_BYTES)),
         () -> assertIllegal(() -> source.release(region)));
     assertFree(free, firstNode());

@@ -23,8 +23,8 @@ import org.cdmalloc.topology.Node;
  * that one of several nodes has no room for may hold the others' shares for a moment, in which they
  * look as full as they would to a kernel.
  *
- * <p>Costs memory by ranges, not by pages: a region holds an entry for each run of committed bytes.
- * Safe for use by any number of threads.
+ * <p>Costs memory by ranges, not by pages: a region holds an entry for each run of committed bytes,
+ * and one for each page that was moved. Safe for use by any number of threads.
  */
 public final class AddressOnlySource implements MemorySource {
   /** Above what a JVM would map by chance, below the top of all platforms' addresses. */
@@ -175,6 +175,39 @@ public final class AddressOnlySource implements MemorySource {
   }
 
   @Override
+  public MoveResult move(Region region, long offset, long bytes, int node) {
+    Invented own = requirePages(region, offset, bytes);
+    if (!machine.withMemory().contains(node)) {
+      throw new IllegalArgumentException(
+          "no such node, or one without memory: node=" + node + ", nodes=" + machine.withMemory());
+    }
+    synchronized (own) {
+      own.requireLive();
+      long last = offset + bytes;
+      if (own.committedBytes(offset, last) != bytes) {
+        throw new IllegalArgumentException(
+            "range is not committed: offset=" + offset + ", bytes=" + bytes);
+      }
+      long wanted = 0;
+      for (long at = offset; at < last; at += osPageBytes) {
+        wanted += own.node(at) == node ? 0 : osPageBytes;
+      }
+      CommitResult room = charge(Map.of(node, wanted));
+      if (!room.isCommitted()) {
+        return MoveResult.refused(room.detail(), residency(region, offset, bytes), node);
+      }
+      for (long at = offset; at < last; at += osPageBytes) {
+        int from = own.node(at);
+        if (from != node) {
+          account(from).addAndGet(osPageBytes);
+          own.move(at, node);
+        }
+      }
+      return MoveResult.of(residency(region, offset, bytes), node, page -> "");
+    }
+  }
+
+  @Override
   public long purge(Region region, long offset, long bytes) {
     Invented own = requirePages(region, offset, bytes);
     synchronized (own) {
@@ -228,7 +261,7 @@ public final class AddressOnlySource implements MemorySource {
           offset + bytes,
           (start, end) -> {
             for (long at = start; at < end; at += osPageBytes) {
-              nodes[(int) ((at - offset) / osPageBytes)] = own.stripe().node(at / osPageBytes);
+              nodes[(int) ((at - offset) / osPageBytes)] = own.node(at);
             }
           });
     }
@@ -242,11 +275,19 @@ public final class AddressOnlySource implements MemorySource {
 
   private long giveBack(Invented own, long start, long end) {
     long sum = 0;
+    own.moved
+        .subMap(start, end)
+        .forEach(
+            (at, node) -> {
+              account(node).addAndGet(osPageBytes);
+              account(own.stripe().node(at / osPageBytes)).addAndGet(-osPageBytes);
+            });
     for (int node : own.nodes) {
       long had = own.committedBytes(node, start, end);
       account(node).addAndGet(had);
       sum += had;
     }
+    own.moved.subMap(start, end).clear();
     own.remove(start, end);
     return sum;
   }
@@ -302,6 +343,9 @@ public final class AddressOnlySource implements MemorySource {
     /** Start to end, of ranges that neither overlap nor touch. */
     private final TreeMap<Long, Long> committed = new TreeMap<>();
 
+    /** Where pages lie that are not on their own node, by their first byte. */
+    private final TreeMap<Long, Integer> moved = new TreeMap<>();
+
     private boolean released;
 
     Invented(AddressOnlySource source, Stripe stripe, long bytes, long address) {
@@ -327,6 +371,27 @@ public final class AddressOnlySource implements MemorySource {
                   action.accept(Math.max(from, start), Math.min(to, end));
                 }
               });
+    }
+
+    /** Returns where the page at an offset lies, or would. */
+    int node(long at) {
+      Integer elsewhere = moved.get(at);
+      return elsewhere == null ? stripe().node(at / source.osPageBytes) : elsewhere;
+    }
+
+    void move(long at, int node) {
+      if (node == stripe().node(at / source.osPageBytes)) {
+        moved.remove(at);
+      } else {
+        moved.put(at, node);
+      }
+    }
+
+    /** Returns what is committed in a range. */
+    long committedBytes(long start, long end) {
+      long[] sum = {0};
+      forEachCommitted(start, end, (from, to) -> sum[0] += to - from);
+      return sum[0];
     }
 
     /** Returns what of a range comes from a node. */

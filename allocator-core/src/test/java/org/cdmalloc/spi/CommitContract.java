@@ -82,7 +82,8 @@ abstract class CommitContract extends ReserveContract {
     "and nothing of the range is then committed",
     "or nothing is, and the result says what was full",
     "Never ends in a kill by the kernel where a check with a margin could have told.",
-    "for what was full, the figures that decided, as name=value pairs; else empty"
+    "for what was full, the figures that decided, as name=value pairs; for what is committed, what"
+        + " had lain elsewhere for a moment; else empty"
   })
   void fullNodeIsAValue() {
     int node = firstNode();

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -95,6 +96,65 @@ public abstract class MemorySourceContract extends AddressOnlyContract {
     commit(region, source.osPageBytes(), source.osPageBytes());
     assertFilled(view(region, 0, 2 * CHUNK), 5);
     assertZeros(view(region, 2 * CHUNK_BYTES, CHUNK));
+  }
+
+  @Test
+  @Clause({
+    "as far as they can be moved.",
+    "Addresses and content stay, and others may read and write them meanwhile."
+  })
+  void movedRangesKeepWhatIsWrittenToThemMeanwhile() throws Exception {
+    if (!moves()) {
+      return;
+    }
+    Region region = reserve(4 * CHUNK_BYTES);
+    commit(region, 0, region.bytes());
+    int words = 4 * CHUNK / Long.BYTES;
+    int[] nodes = nodesUnderTest(source).stream().toArray();
+    AtomicInteger writing = new AtomicInteger(THREADS - 1);
+    inThreads(
+        thread -> {
+          ByteBuffer all = view(region, 0, 4 * CHUNK);
+          if (thread == 0) {
+            // Moves as long as others write, and each way at least once.
+            for (int round = 0; round < 2 * nodes.length || writing.get() > 0; round++) {
+              source.move(region, CHUNK_BYTES, 2 * CHUNK_BYTES, nodes[round % nodes.length]);
+            }
+            return 0;
+          }
+          try {
+            // Each its own words, of all pages; what it wrote the round before must be there.
+            for (long round = 0; round < 20; round++) {
+              for (int word = thread; word < words; word += 16 * THREADS) {
+                long before = round == 0 ? 0 : word * 31L + round - 1;
+                assertEquals(before, all.getLong(word * Long.BYTES));
+                all.putLong(word * Long.BYTES, word * 31L + round);
+              }
+            }
+          } finally {
+            writing.decrementAndGet();
+          }
+          return 0;
+        });
+  }
+
+  @Test
+  @Clause("until it is moved again or purged.")
+  void movedRangesReadAsZerosOncePurged() {
+    if (!moves()) {
+      return;
+    }
+    Region region = reserve(2 * CHUNK_BYTES);
+    commit(region, 0, region.bytes());
+    fill(view(region, 0, 2 * CHUNK), 3);
+    move(region, CHUNK_BYTES / 2, CHUNK_BYTES, nodesUnderTest(source).last());
+    assertFilled(view(region, 0, 2 * CHUNK), 3);
+    source.purge(region, CHUNK_BYTES / 2, CHUNK_BYTES);
+    assertZeros(view(region, CHUNK_BYTES / 2, CHUNK));
+    assertFilled(view(region, 0, CHUNK / 2), 3);
+    commit(region, 0, region.bytes());
+    assertZeros(view(region, CHUNK_BYTES / 2, CHUNK));
+    assertFilled(view(region, 3 * CHUNK_BYTES / 2, CHUNK / 2), 3);
   }
 
   @Test

@@ -34,6 +34,9 @@ public abstract class MemorySourceFixture {
 
   static final int THREADS = 4;
 
+  /** A node with more free memory is not filled. */
+  static final long MOST_TO_FILL = 1L << 30;
+
   /** No machine under test has it. */
   static final int NO_SUCH_NODE = NodeMask.MAX_NODES - 1;
 
@@ -67,6 +70,15 @@ public abstract class MemorySourceFixture {
    */
   protected NodeMask nodesToStripe(MemorySource source) {
     return nodesUnderTest(source);
+  }
+
+  /**
+   * Says whether {@link MemorySource#move} can move pages, and see where they are.
+   *
+   * @return true unless overridden
+   */
+  protected boolean moves() {
+    return true;
   }
 
   /**

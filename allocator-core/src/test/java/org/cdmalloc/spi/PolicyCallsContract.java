@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -13,7 +14,7 @@ import org.junit.jupiter.api.TestFactory;
 /**
  * What the memory policy calls answer, row by row of the tables in {@code
  * src/test/resources/kernel}: a test per row, for the kernel of a host with any nodes and for an
- * emulated one. The rows were measured, but for those of {@code several-nodes.txt}; {@code
+ * emulated one. The rows were measured, but for those of {@code full-nodes.txt}; {@code
  * docs/kernel-truth.md} shows them.
  *
  * <p>Only the calling thread's policy and fresh memory of 8 pages are touched, and both are put
@@ -52,6 +53,15 @@ public abstract class PolicyCallsContract {
   }
 
   /**
+   * Tells which nodes the numbers in the tables stand for.
+   *
+   * @return the nodes of numbers that are not their own; empty unless overridden
+   */
+  protected Map<Integer, Integer> numbers() {
+    return Map.of();
+  }
+
+  /**
    * Does what a table asks for beyond the calls, on machines that can.
    *
    * @param verb what
@@ -65,7 +75,7 @@ public abstract class PolicyCallsContract {
   @TestFactory
   final Stream<DynamicTest> everyRowIsAnsweredAsMeasured() {
     PolicyCalls calls = calls();
-    PolicyScript script = new PolicyScript(calls, this::more);
+    PolicyScript script = new PolicyScript(calls, this::more, numbers());
     return tables().stream().map(PolicyTable::read).flatMap(table -> tests(table, calls, script));
   }
 

@@ -82,6 +82,7 @@ final class PolicyScript {
 
   private final PolicyCalls calls;
   private final BiFunction<String, List<String>, String> more;
+  private final Map<Integer, Integer> numbers;
   private final int page;
   private final int first;
   private final int absent;
@@ -91,10 +92,16 @@ final class PolicyScript {
    *
    * @param calls the kernel
    * @param more makes the calls that this class does not know, from their name and arguments
+   * @param numbers which node a number stands for, where not for the node of that number; relative
+   *     numbers stand for themselves
    */
-  PolicyScript(PolicyCalls calls, BiFunction<String, List<String>, String> more) {
+  PolicyScript(
+      PolicyCalls calls,
+      BiFunction<String, List<String>, String> more,
+      Map<Integer, Integer> numbers) {
     this.calls = calls;
     this.more = more;
+    this.numbers = numbers;
     this.page = calls.pageBytes();
     this.first = calls.withMemory().first();
     this.absent = IntStream.range(0, 1024).filter(n -> !calls.online().contains(n)).min().orElse(0);
@@ -153,12 +160,14 @@ final class PolicyScript {
     words.removeIf(word -> isNamed(word, named));
     return switch (verb) {
       case "set_mempolicy" ->
-          done(calls.setMempolicy(mode(words.get(0)), mask(words.get(1)), maxnode(words, named)));
+          done(
+              calls.setMempolicy(
+                  mode(words.get(0)), mask(words.get(1), words.get(0)), maxnode(words, named)));
       case "mbind" -> {
         long[] range = range(base, words.get(0));
         int flags = words.size() > 3 ? number(words.get(3)) : 0;
         int mode = mode(words.get(1));
-        long[] mask = mask(words.get(2));
+        long[] mask = mask(words.get(2), words.get(1));
         yield done(calls.mbind(range[0], range[1], mode, mask, maxnode(words, named), flags));
       }
       case "home_node" -> {
@@ -269,24 +278,24 @@ final class PolicyScript {
         : Long.parseLong(text);
   }
 
-  private long[] mask(String text) {
+  private long[] mask(String text, String mode) {
     if (text.equals("null")) {
       return null;
     }
     BitSet nodes = new BitSet();
-    nodesOf(text).forEach(nodes::set);
+    nodesOf(text, mode.contains("RELATIVE")).forEach(nodes::set);
     return Arrays.copyOf(nodes.toLongArray(), MASK_WORDS);
   }
 
-  private IntStream nodesOf(String mask) {
+  private IntStream nodesOf(String mask, boolean isRelative) {
     return Arrays.stream(mask.replaceAll("[{}]", "").split(",", -1))
         .filter(node -> !node.isEmpty())
-        .mapToInt(this::node);
+        .mapToInt(node -> isRelative && !numbers.isEmpty() ? Integer.parseInt(node) : node(node));
   }
 
   private long maxnode(List<String> words, Map<String, Long> named) {
     String mask = words.stream().filter(word -> word.startsWith("{")).findFirst().orElse("{}");
-    int last = nodesOf(mask).max().orElse(0);
+    int last = nodesOf(mask, false).max().orElse(0);
     return named.getOrDefault("maxnode", (last / Long.SIZE + 1L) * Long.SIZE + 1);
   }
 
@@ -294,11 +303,19 @@ final class PolicyScript {
     return switch (text) {
       case "0" -> first;
       case "absent" -> absent;
-      default -> Integer.parseInt(text);
+      default -> {
+        int number = Integer.parseInt(text);
+        yield numbers.getOrDefault(number, number);
+      }
     };
   }
 
   private String name(int node) {
+    for (Map.Entry<Integer, Integer> number : numbers.entrySet()) {
+      if (number.getValue() == node) {
+        return number.getKey().toString();
+      }
+    }
     return node == first ? "0" : node == absent ? "absent" : Integer.toString(node);
   }
 

@@ -42,6 +42,7 @@ final class ReadmeExample {
       DeviceNode device = memory.device(9);
       device.online();
       ByteBuffer named = device.allocateBuffer(1 << 20); // on node 9 or an exception
+      memory.move(named, Placement.onNode(0)); // while others use it; the address stays
       device.free(named);
     }
     // README ends

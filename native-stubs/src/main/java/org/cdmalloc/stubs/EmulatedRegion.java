@@ -7,9 +7,12 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
@@ -35,7 +38,7 @@ final class EmulatedRegion extends Region {
 
   private final EmulatedSource source;
   private final EmulatedKernel kernel;
-  private final List<ReentrantLock> committers;
+  private final IntFunction<ReentrantLock> committers;
   private final BackingFiles files;
   private final int osPageBytes;
   private final ByteBuffer zeros;
@@ -50,8 +53,8 @@ final class EmulatedRegion extends Region {
    *
    * @param source whose region it is
    * @param kernel maps it
-   * @param committers the locks of its nodes' committers by node number, the order in which all
-   *     take them; taken before this region's
+   * @param committers the lock of each node's committer, taken by ascending number and before this
+   *     region's
    * @param files hold its content
    * @param stripe its nodes
    * @param bytes its length
@@ -59,7 +62,7 @@ final class EmulatedRegion extends Region {
   EmulatedRegion(
       EmulatedSource source,
       EmulatedKernel kernel,
-      List<ReentrantLock> committers,
+      IntFunction<ReentrantLock> committers,
       BackingFiles files,
       Stripe stripe,
       long bytes) {
@@ -80,18 +83,78 @@ final class EmulatedRegion extends Region {
   }
 
   CommitResult commit(int fromPage, int toPage) {
+    return locked(nodes, () -> commitAlone(fromPage, toPage));
+  }
+
+  MoveResult move(int fromPage, int toPage, int node) {
+    return locked(nodes.or(NodeMask.of(node)), () -> moveAlone(fromPage, toPage, node));
+  }
+
+  /** Does something as the only committer of some nodes, which everybody takes in this order. */
+  private <T> T locked(NodeMask mask, Supplier<T> action) {
+    List<ReentrantLock> locks = mask.stream().mapToObj(committers).toList();
     int held = 0;
     try {
-      for (ReentrantLock committer : committers) {
-        committer.lock();
+      for (ReentrantLock lock : locks) {
+        lock.lock();
         held++;
       }
-      return commitAlone(fromPage, toPage);
+      return action.get();
     } finally {
       while (held > 0) {
-        committers.get(--held).unlock();
+        locks.get(--held).unlock();
       }
     }
+  }
+
+  private synchronized MoveResult moveAlone(int fromPage, int toPage, int node) {
+    requireLive();
+    int count = toPage - fromPage;
+    if (present(fromPage, toPage).cardinality() < count) {
+      throw new IllegalArgumentException(
+          "range is not committed: fromPage=" + fromPage + ", toPage=" + toPage);
+    }
+    int[] before = nodes(fromPage, toPage);
+    long wantedBytes = Arrays.stream(before).filter(found -> found != node).count() * osPageBytes;
+    long freeBytes = kernel.freeBytes(node);
+    if (freeBytes < wantedBytes) {
+      return MoveResult.refused(
+          nodeFull(node, freeBytes, wantedBytes).detail(), residency(before), node);
+    }
+    NodeMask target = NodeMask.of(node);
+    bind(nodes.or(target), fromPage, toPage);
+    int errno = movePages(fromPage, toPage, node);
+    int[] after = nodes(fromPage, toPage);
+    NodeMask found = NodeMask.of(Arrays.stream(after).distinct().toArray());
+    bind(nodes.containsAll(found) ? nodes : found, fromPage, toPage);
+    return MoveResult.of(residency(after), node, page -> "move_pages=errno " + -errno);
+  }
+
+  private Residency residency(int[] found) {
+    return new Residency(osPageBytes, found, EmulatedSource.NAME);
+  }
+
+  /** Moves what can be moved; returns 0, or −errno of the first call that did not. */
+  private int movePages(int fromPage, int toPage, int node) {
+    for (int page = fromPage; page < toPage; ) {
+      int end = Math.min(toPage, page + CALL_PAGES);
+      long[] addresses = new long[end - page];
+      int first = page;
+      Arrays.setAll(addresses, i -> address(first + i));
+      int[] targets = new int[addresses.length];
+      Arrays.fill(targets, node);
+      int errno = kernel.movePages(addresses, targets, new int[end - page], Uapi.MPOL_MF_MOVE);
+      if (errno != 0) {
+        return errno;
+      }
+      page = end;
+    }
+    return 0;
+  }
+
+  private void bind(NodeMask mask, int fromPage, int toPage) {
+    int errno = mbind(mask, fromPage, toPage, MemoryPolicy.Mode.BIND, 0);
+    requireDone("mbind", errno, fromPage, toPage);
   }
 
   private synchronized CommitResult commitAlone(int fromPage, int toPage) {
@@ -117,7 +180,7 @@ final class EmulatedRegion extends Region {
     }
     boolean done = false;
     try {
-      CommitResult result = populateAndBind(fromPage, toPage, missing, wantedBytes);
+      CommitResult result = populateAndBind(missing, wantedBytes);
       done = result.isCommitted();
       return result;
     } finally {
@@ -128,10 +191,9 @@ final class EmulatedRegion extends Region {
   }
 
   /** Populates first and binds then: a touch under BIND is a kill where the node is full. */
-  private CommitResult populateAndBind(
-      int fromPage, int toPage, List<Run> missing, long wantedBytes) {
+  private CommitResult populateAndBind(List<Run> missing, long wantedBytes) {
     if (stripe().isSingle()) {
-      advise(fromPage, toPage, Uapi.MADV_POPULATE_WRITE);
+      missing.forEach(run -> advise(run.from, run.to, Uapi.MADV_POPULATE_WRITE));
     } else {
       missing.forEach(this::populateByNode);
       // Bound to all nodes together, a page on the wrong one of them would not be noticed.
@@ -142,13 +204,15 @@ final class EmulatedRegion extends Region {
         }
       }
     }
-    int errno = mbind(nodes, fromPage, toPage, MemoryPolicy.Mode.BIND, Uapi.MPOL_MF_STRICT);
-    if (errno == -Uapi.EIO) {
-      return new CommitResult(
-          CommitResult.Outcome.LOST_RACE,
-          "node=" + node() + ", mbind_strict=EIO, wanted_bytes=" + wantedBytes);
+    for (Run run : missing) {
+      int errno = mbind(nodes, run.from, run.to, MemoryPolicy.Mode.BIND, Uapi.MPOL_MF_STRICT);
+      if (errno == -Uapi.EIO) {
+        return new CommitResult(
+            CommitResult.Outcome.LOST_RACE,
+            "node=" + node() + ", mbind_strict=EIO, wanted_bytes=" + wantedBytes);
+      }
+      requireDone("mbind", errno, run.from, run.to);
     }
-    requireDone("mbind", errno, fromPage, toPage);
     return CommitResult.COMMITTED;
   }
 
@@ -237,9 +301,7 @@ final class EmulatedRegion extends Region {
 
   /** Takes pages back that a commit that failed brought in, with the policy that it left. */
   private void giveBack(Run run) {
-    if (!stripe().isSingle()) {
-      prefer(node(), run.from, run.to);
-    }
+    prefer(node(), run.from, run.to);
     advise(run.from, run.to, Uapi.MADV_DONTNEED);
   }
 

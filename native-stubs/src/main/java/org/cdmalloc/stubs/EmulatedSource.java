@@ -2,7 +2,6 @@
 package org.cdmalloc.stubs;
 
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +11,7 @@ import java.util.function.IntSupplier;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
@@ -179,15 +179,7 @@ public final class EmulatedSource implements MemorySource {
   public Region reserve(Stripe stripe, long bytes) {
     int[] nodes = stripe.nodes().stream().map(this::requireNode).toArray();
     for (int node : nodes) {
-      if (!machine.withMemory().contains(node)) {
-        throw new IllegalArgumentException(
-            "node has no memory: node="
-                + node
-                + ", stripe="
-                + stripe
-                + ", withMemory="
-                + machine.withMemory());
-      }
+      requireMemory(node, stripe);
     }
     if (bytes <= 0 || bytes % osPageBytes != 0 || bytes / osPageBytes > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
@@ -198,14 +190,21 @@ public final class EmulatedSource implements MemorySource {
               + ", limit="
               + (long) Integer.MAX_VALUE * osPageBytes);
     }
-    List<ReentrantLock> locks = Arrays.stream(nodes).mapToObj(committers::get).toList();
-    return new EmulatedRegion(this, kernel, locks, files, stripe, bytes);
+    return new EmulatedRegion(this, kernel, this::lock, files, stripe, bytes);
   }
 
   @Override
   public CommitResult commit(Region region, long offset, long bytes) {
     EmulatedRegion emulated = requirePages(region, offset, bytes);
     return emulated.commit(page(offset), page(offset + bytes));
+  }
+
+  /** {@inheritDoc} Moving is booking: an account gives, another takes, and no byte is copied. */
+  @Override
+  public MoveResult move(Region region, long offset, long bytes, int node) {
+    EmulatedRegion emulated = requirePages(region, offset, bytes);
+    requireMemory(requireNode(node), Stripe.of(node));
+    return emulated.move(page(offset), page(offset + bytes), node);
   }
 
   /**
@@ -295,6 +294,22 @@ public final class EmulatedSource implements MemorySource {
           "no such node: node=" + node + ", online=" + machine.online());
     }
     return node;
+  }
+
+  private ReentrantLock lock(int node) {
+    return committers.get(node);
+  }
+
+  private void requireMemory(int node, Stripe stripe) {
+    if (!machine.withMemory().contains(node)) {
+      throw new IllegalArgumentException(
+          "node has no memory: node="
+              + node
+              + ", stripe="
+              + stripe
+              + ", withMemory="
+              + machine.withMemory());
+    }
   }
 
   private int page(long offset) {

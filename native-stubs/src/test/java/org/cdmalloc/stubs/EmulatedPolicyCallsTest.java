@@ -68,7 +68,7 @@ final class EmulatedPolicyCallsTest {
 
     @Override
     protected List<String> tables() {
-      return List.of("several-nodes.txt");
+      return List.of("several-nodes.txt", "full-nodes.txt");
     }
 
     @Override

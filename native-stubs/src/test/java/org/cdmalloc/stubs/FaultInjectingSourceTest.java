@@ -69,6 +69,7 @@ final class FaultInjectingSourceTest {
             Map.entry(SourceCall.FREE_BYTES, () -> source.freeBytes(0)),
             Map.entry(SourceCall.RESERVE, () -> source.reserve(0, 4096)),
             Map.entry(SourceCall.COMMIT, () -> source.commit(region, 0, 4096)),
+            Map.entry(SourceCall.MOVE, () -> source.move(region, 0, 4096, 0)),
             Map.entry(SourceCall.PURGE, () -> source.purge(region, 0, 4096)),
             Map.entry(SourceCall.RELEASE, () -> source.release(region)),
             Map.entry(SourceCall.VIEW, () -> source.view(region, 0, 1)),

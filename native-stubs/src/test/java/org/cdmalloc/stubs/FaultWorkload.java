@@ -10,8 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import org.cdmalloc.DeviceNode;
+import org.cdmalloc.MoveReport;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeMemoryExhaustedException;
@@ -56,8 +58,10 @@ final class FaultWorkload {
   private final List<NativeCallException> surfaced = new ArrayList<>();
   private final MemorySource source;
   private final boolean seesMemory;
+  private final IntSupplier faults;
   private NodeAllocator memory;
   private int refusals;
+  private int putOff;
 
   /**
    * Prepares the steps.
@@ -66,9 +70,11 @@ final class FaultWorkload {
    * @param seesMemory whether its regions can be viewed, so that steps with buffers take part;
    *     those that commit much, to fill a node, do not: an emulated machine reads all that was
    *     committed when it takes it back
+   * @param faults tells how many calls were made to fail so far
    */
-  FaultWorkload(MemorySource source, boolean seesMemory) {
+  FaultWorkload(MemorySource source, boolean seesMemory, IntSupplier faults) {
     this.source = source;
+    this.faults = faults;
     this.seesMemory = seesMemory;
   }
 
@@ -84,6 +90,11 @@ final class FaultWorkload {
   /** Returns the failed calls that steps threw, in order. */
   List<NativeCallException> surfaced() {
     return surfaced;
+  }
+
+  /** Returns how many calls failed that no step threw. */
+  int putOff() {
+    return putOff;
   }
 
   /** Returns how many steps found no memory. */
@@ -129,9 +140,12 @@ final class FaultWorkload {
       free(blocks.get(i));
       blocks.set(i, block(2 * PAGE, placements.get(i / 2)));
     }
+    move(blocks, placements);
     buffers.forEach(this::free);
     blocks.forEach(this::free);
     everythingIsFree();
+    again(memory::trim);
+    nothingIsAway();
     placements.forEach(placement -> free(block(blockBytes, placement)));
     everythingIsFree();
     closes();
@@ -168,6 +182,30 @@ final class FaultWorkload {
     return buffer.putLong(0, bytes);
   }
 
+  /** Moves some blocks to a node, their own or another; they are freed where they then are. */
+  private void move(List<Long> blocks, List<Placement> placements) {
+    List<Placement> targets =
+        placements.stream()
+            .filter(to -> to.mode() == Mode.ON_NODE || to.mode() == Mode.DEVICE)
+            .toList();
+    for (int i = 0; i < blocks.size(); i += 3) {
+      long block = blocks.get(i);
+      Placement target = targets.get(i % targets.size());
+      MoveReport report = again(() -> memory.move(block, target));
+      assertTrue(report.isComplete(), report::toString);
+      int node = target.nodes().first();
+      Residency residency = again(() -> memory.residency(block));
+      assertTrue(residency.isAllOn(node == ARENA ? 1 : node), residency::toString);
+    }
+  }
+
+  private void nothingIsAway() {
+    for (NodeReport report : memory.report().nodes()) {
+      assertEquals(0, report.movedInBytes(), report::toString);
+      assertEquals(0, report.movedOutBytes(), report::toString);
+    }
+  }
+
   private void handedOut(long address, long bytes) {
     Map.Entry<Long, Long> below = live.floorEntry(address);
     Long above = live.ceilingKey(address);
@@ -177,8 +215,11 @@ final class FaultWorkload {
     live.put(address, address + bytes);
   }
 
+  /** Free needs the platform for moved blocks only, and then puts off what fails. */
   private void free(long address) {
+    int before = faults.getAsInt();
     memory.free(address);
+    putOff += faults.getAsInt() - before;
     live.remove(address);
   }
 

@@ -7,6 +7,7 @@ import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
@@ -133,6 +134,17 @@ abstract class InterceptedSource implements MemorySource {
       }
       page = end + 1;
     }
+  }
+
+  @Override
+  public final MoveResult move(Region region, long offset, long bytes, int node) {
+    return ofRange(
+        SourceCall.MOVE,
+        region,
+        offset,
+        bytes,
+        () -> source.move(region, offset, bytes, node),
+        () -> {});
   }
 
   @Override

@@ -21,6 +21,8 @@ public enum SourceCall {
   RESERVE("reserve"),
   /** {@code commit(region, offset, bytes)}. */
   COMMIT("commit"),
+  /** {@code move(region, offset, bytes, node)}. */
+  MOVE("move"),
   /** {@code purge(region, offset, bytes)}. */
   PURGE("purge"),
   /** {@code release(region)}. */

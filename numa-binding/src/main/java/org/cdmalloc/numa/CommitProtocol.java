@@ -128,6 +128,7 @@ final class CommitProtocol {
   }
 
   private CommitResult commitChunks(LinuxRegion region, List<Range> gaps, List<Range> fresh) {
+    CommitResult committed = CommitResult.COMMITTED;
     for (Range gap : gaps) {
       for (long at = gap.start(); at < gap.end(); ) {
         long next = Math.min(gap.end(), (at / CHUNK_BYTES + 1) * CHUNK_BYTES);
@@ -136,10 +137,11 @@ final class CommitProtocol {
           return result;
         }
         fresh.add(new Range(at, next));
+        committed = committed.detail().isEmpty() ? result : committed;
         at = next;
       }
     }
-    return CommitResult.COMMITTED;
+    return committed;
   }
 
   /** Commits a range of which nothing is committed. */
@@ -184,9 +186,15 @@ final class CommitProtocol {
     long address = region.address() + start;
     long bytes = end - start;
     if (!region.isBound()) {
-      return CommitResult.COMMITTED;
+      return populated;
     }
-    int errno = bindWherePopulated(region, address, bytes);
+    NodeMask nodes = region.nodes();
+    int errno = kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT);
+    String moved = populated.detail();
+    if (errno == Errno.EIO && region.stripe().isSingle()) {
+      moved = "node=" + region.node() + ", mbind_strict=EIO, moved_bytes=" + bytes;
+      errno = move(region, start, end);
+    }
     if (errno == Errno.EIO) {
       return new CommitResult(
           Outcome.LOST_RACE, "node=" + region.node() + ", mbind_strict=EIO, wanted_bytes=" + bytes);
@@ -196,22 +204,35 @@ final class CommitProtocol {
     }
     if (errno != 0) {
       throw Errno.failed(
-          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + region.nodes());
+          "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + nodes);
     }
-    return CommitResult.COMMITTED;
+    return moved.isEmpty() ? CommitResult.COMMITTED : new CommitResult(Outcome.COMMITTED, moved);
   }
 
   /**
-   * Binds a populated range if all of it lies on its nodes; what fell elsewhere is moved there
-   * once, which drops page cache for it and fails where a touch would kill. To several nodes this
-   * call would move pages anywhere among them, so of a stripe it moves none. Returns 0 or errno.
+   * Binds a range to its node and moves there what fell elsewhere, once: that drops page cache for
+   * it and fails where a touch would kill. To several nodes this call would move pages anywhere
+   * among them, so of a stripe it moves none. Returns 0 or errno.
+   *
+   * <p>A huge page for which the node has no block is split for that, and since Linux 6.12 parts of
+   * it that hold zeros only, as all do here, are not moved but given up. A later touch would bring
+   * them in under BIND, so they are populated again, as pages were before, and looked at once more.
    */
-  private int bindWherePopulated(LinuxRegion region, long address, long bytes) {
+  private int move(LinuxRegion region, long start, long end) {
+    long address = region.address() + start;
+    long bytes = end - start;
     NodeMask nodes = region.nodes();
-    int errno = kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT);
-    return errno == Errno.EIO && region.stripe().isSingle()
-        ? kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE)
-        : errno;
+    int errno = kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT | Kernel.MPOL_MF_MOVE);
+    if (errno != 0) {
+      return errno;
+    }
+    if (!prefer(region, start, end)) {
+      return Errno.ENOMEM;
+    }
+    CommitResult populated = population.populate(region, start, end);
+    return populated.isCommitted()
+        ? kernel.bind(address, bytes, nodes, Kernel.MPOL_MF_STRICT)
+        : Errno.EIO;
   }
 
   /** Checks that each node has room for its share of some ranges, and the host for all of them. */
@@ -304,6 +325,8 @@ final class CommitProtocol {
     if (region.policyBind().coveredBytes(start, end) == 0) {
       return;
     }
+    // Whatever comes of this, no part keeps the policy of a move.
+    region.moved().remove(start, end);
     List<Range> absent = region.policyBind().gaps(start, end);
     region.policyBind().remove(start, end);
     if (budget.change(region.heldMappings(), region.mappings()) && prefer(region, start, end)) {

@@ -14,6 +14,7 @@ final class Errno {
   static final int ENOMEM = 12;
   static final int EACCES = 13;
   static final int EFAULT = 14;
+  static final int EBUSY = 16;
   static final int EINVAL = 22;
   static final int ENOSYS = 38;
 
@@ -29,7 +30,7 @@ final class Errno {
           Map.entry(ENOMEM, "ENOMEM"),
           Map.entry(EACCES, "EACCES"),
           Map.entry(EFAULT, "EFAULT"),
-          Map.entry(16, "EBUSY"),
+          Map.entry(EBUSY, "EBUSY"),
           Map.entry(19, "ENODEV"),
           Map.entry(EINVAL, "EINVAL"),
           Map.entry(ENOSYS, "ENOSYS"),

@@ -3,7 +3,6 @@ package org.cdmalloc.numa;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.cdmalloc.spi.CommitResult;
@@ -15,9 +14,9 @@ import org.cdmalloc.topology.NodeMask;
  * bound node that is full, a control group's limit and a host without memory all end in the OOM
  * killer, never in an error. So figures are read first, and what is short is a value.
  *
- * <p>A node has room if its free memory above its low marks and reserves holds what is asked for,
- * or, where free memory is short only because clean page cache fills the node, if free memory and
- * cache together hold it with a margin; {@link #isThroughCache} then says so.
+ * <p>A node has room if its free memory above what {@link ZoneMarks} sets aside holds what is asked
+ * for, or, where free memory is short only because clean page cache fills the node, if free memory
+ * and cache together hold it with a margin; {@link #isThroughCache} then says so.
  *
  * <p>A reading serves for a millisecond and while what was asked for since is small against what it
  * showed; near the edge every request reads anew. What others take in between is the race that
@@ -35,10 +34,7 @@ final class Headroom {
 
   private static final long READING_NANOS = 1_000_000;
 
-  /**
-   * Low marks change when huge pages or vm.min_free_kbytes are set, not from one moment to the
-   * next.
-   */
+  /** How long marks serve, but near them, where what is free in each zone decides. */
   private static final long MARKS_NANOS = 1_000_000_000;
 
   /**
@@ -65,10 +61,11 @@ final class Headroom {
   /** What was read of a node, and what was asked for since: of the node, and of the host. */
   private record Account(Reading reading, long asked, long askedOfHost) {}
 
-  private record Marks(long nanos, Map<Integer, Long> unusableBytes) {}
+  private record Marks(long nanos, ZoneMarks zones, boolean compactsForHugePages) {}
 
   private final Path proc;
   private final Path nodeDirectory;
+  private final Path hugePages;
   private final ControlGroup group;
   private final int pageBytes;
   private final long marginBytes;
@@ -92,6 +89,7 @@ final class Headroom {
   Headroom(Path proc, Path sysfs, ControlGroup group, int pageBytes, long marginBytes) {
     this.proc = proc;
     this.nodeDirectory = sysfs.resolve("devices/system/node");
+    this.hugePages = sysfs.resolve("kernel/mm/transparent_hugepage");
     this.group = group;
     this.pageBytes = pageBytes;
     this.marginBytes = marginBytes;
@@ -129,21 +127,39 @@ final class Headroom {
     accounts.put(node, new Account(account.reading, asked, askedOfHost));
     Reading reading = account.reading;
     if (reading.node() < asked) {
-      return new CommitResult(
-          Outcome.NODE_FULL,
-          "node="
-              + node
-              + ", free_above_low_mark_bytes="
-              + reading.nodeFree
-              + ", with_clean_cache_bytes="
-              + reading.nodeWithCache
-              + ", wanted_bytes="
-              + bytes);
+      return nodeFull(node, reading, bytes);
     }
     if (reading.host < askedOfHost || reading.group < askedOfHost) {
       return new CommitResult(Outcome.LIMIT_REACHED, limitReached(reading, allBytes));
     }
     return CommitResult.COMMITTED;
+  }
+
+  /**
+   * Checks that pages can be moved to a node. Moving takes nothing of the host or of a control
+   * group that they did not have before.
+   *
+   * @param node where to
+   * @param bytes how much
+   * @return committed if so, else what is short
+   */
+  CommitResult checkMove(int node, long bytes) {
+    Reading reading = read(node);
+    accounts.put(node, new Account(reading, bytes, bytes));
+    return reading.node() < bytes ? nodeFull(node, reading, bytes) : CommitResult.COMMITTED;
+  }
+
+  private static CommitResult nodeFull(int node, Reading reading, long bytes) {
+    return new CommitResult(
+        Outcome.NODE_FULL,
+        "node="
+            + node
+            + ", free_above_low_mark_bytes="
+            + reading.nodeFree
+            + ", with_clean_cache_bytes="
+            + reading.nodeWithCache
+            + ", wanted_bytes="
+            + bytes);
   }
 
   private String limitReached(Reading reading, long bytes) {
@@ -173,6 +189,19 @@ final class Headroom {
     return account != null && account.asked > account.reading.nodeFree;
   }
 
+  /**
+   * Tells whether PREFERRED is too little to keep what was last checked off other nodes: if it fits
+   * only {@linkplain #isThroughCache through cache}, and where the kernel would rather take a huge
+   * page of another node than small ones of this (transparent huge pages with defrag {@code
+   * always}; {@code alloc_pages_mpol} of mm/mempolicy.c).
+   *
+   * @param node the node that was checked
+   * @return true if pages may fall elsewhere although the node has room
+   */
+  boolean overflows(int node) {
+    return marks.compactsForHugePages || isThroughCache(node);
+  }
+
   private static boolean serves(Account account, long bytes) {
     return account.askedOfHost + bytes <= account.reading.certain() / REREAD_FRACTION
         && System.nanoTime() - account.reading.nanos < READING_NANOS;
@@ -180,10 +209,12 @@ final class Headroom {
 
   private Reading read(int node) {
     long now = System.nanoTime();
-    if (now - marks.nanos > MARKS_NANOS) {
+    KeyedText text = meminfo(node);
+    boolean isNearMarks =
+        text.bytes("MemFree:") < marks.zones.mostUnusableBytes(node) + MARGIN_BYTES;
+    if (isNearMarks || now - marks.nanos > MARKS_NANOS) {
       marks = readMarks();
     }
-    KeyedText text = meminfo(node);
     long free = aboveLowMark(node, text);
     ControlGroup.Room room = group.tightest();
     return new Reading(
@@ -208,8 +239,21 @@ final class Headroom {
     return available >= 0 ? available : host.bytes("MemFree:");
   }
 
+  private Marks readMarks() {
+    return new Marks(
+        System.nanoTime(),
+        ZoneMarks.read(proc, pageBytes),
+        isAlways("enabled") && isAlways("defrag"));
+  }
+
+  /** Tells whether a setting of transparent huge pages is {@code [always] madvise never}. */
+  private boolean isAlways(String setting) {
+    return KeyedText.lines(hugePages.resolve(setting)).stream()
+        .anyMatch(line -> line.contains("[always]"));
+  }
+
   private long aboveLowMark(int node, KeyedText meminfo) {
-    return meminfo.bytes("MemFree:") - marks.unusableBytes.getOrDefault(node, 0L);
+    return meminfo.bytes("MemFree:") - marks.zones.unusableBytes(node);
   }
 
   /** Cache that the kernel can drop at once: not dirty, not being written, not mapped by anyone. */
@@ -260,41 +304,5 @@ final class Headroom {
     return hasNodes
         ? KeyedText.of(nodeDirectory.resolve("node" + node + "/meminfo"))
         : KeyedText.of(proc.resolve("meminfo"));
-  }
-
-  /**
-   * Adds up, for each node, what of its free pages an ordinary request cannot have: in each zone
-   * the low mark and the reserve for requests that can use no higher zone (proc(5) zoneinfo; {@code
-   * __zone_watermark_ok} of mm/page_alloc.c), at most what is free there.
-   */
-  private Marks readMarks() {
-    Map<Integer, Long> unusableBytes = new HashMap<>();
-    int node = 0;
-    long free = 0;
-    long low = 0;
-    for (String line : KeyedText.lines(proc.resolve("zoneinfo"))) {
-      String text = line.strip();
-      if (text.startsWith("Node ") && text.indexOf(',') > 0) {
-        node = (int) number(text.substring(5));
-      } else if (text.startsWith("pages free ")) {
-        free = number(text.substring(11));
-      } else if (text.startsWith("low ")) {
-        low = number(text.substring(4));
-      } else if (text.startsWith("protection: (")) {
-        long reserve = number(text.substring(text.lastIndexOf(' ') + 1).replace("(", ""));
-        unusableBytes.merge(node, Math.min(free, low + reserve) * pageBytes, Long::sum);
-      }
-    }
-    return new Marks(System.nanoTime(), unusableBytes);
-  }
-
-  /** Returns the number that a text begins with after blanks; 0 if it begins with none. */
-  private static long number(String text) {
-    String digits = text.strip();
-    int end = 0;
-    while (end < digits.length() && end < 18 && Character.isDigit(digits.charAt(end))) {
-      end++;
-    }
-    return end == 0 ? 0 : Long.parseLong(digits, 0, end, 10);
   }
 }

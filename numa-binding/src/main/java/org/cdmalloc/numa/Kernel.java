@@ -4,6 +4,7 @@ package org.cdmalloc.numa;
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.cdmalloc.topology.NodeMask;
 
 /**
@@ -30,6 +31,10 @@ class Kernel {
   static final int MADV_DONTNEED = 4;
   static final int MADV_DONTFORK = 10;
   static final int MADV_NOHUGEPAGE = 15;
+
+  /** Since Linux 5.4; of a part of a huge page it makes small ones. */
+  static final int MADV_COLD = 20;
+
   static final int MADV_POPULATE_WRITE = 23;
 
   /** As MADV_DONTNEED, which a locked range refuses; since Linux 5.18. */
@@ -197,19 +202,22 @@ class Kernel {
   /**
    * Moves pages, each to a node of its own: move_pages(2). Which of them moved is to be asked
    * afterwards: what this call tells of each page is not meaningful after an error, and with 0 some
-   * may still be where they were.
+   * may still be where they were. Of those the kernel writes nothing; here they are EBUSY.
    *
    * @param addresses one in each page
    * @param targets a node per page
+   * @param status receives a node or −errno per page, if the call returns 0
    * @return 0 or errno
    */
-  int movePages(long[] addresses, int[] targets) {
+  int movePages(long[] addresses, int[] targets, int[] status) {
     int count = addresses.length;
     try (Memory pages = new Memory((long) count * Long.BYTES);
         Memory nodes = new Memory((long) count * Integer.BYTES);
-        Memory status = new Memory((long) count * Integer.BYTES)) {
+        Memory told = new Memory((long) count * Integer.BYTES)) {
       pages.write(0, addresses, 0, count);
       nodes.write(0, targets, 0, count);
+      Arrays.fill(status, -Errno.EBUSY);
+      told.write(0, status, 0, count);
       long result =
           LibC.syscall(
               calls.movePages(),
@@ -217,9 +225,13 @@ class Kernel {
               count,
               Pointer.nativeValue(pages),
               Pointer.nativeValue(nodes),
-              Pointer.nativeValue(status),
+              Pointer.nativeValue(told),
               MPOL_MF_MOVE);
-      return result < 0 ? Errno.last() : 0;
+      if (result < 0) {
+        return Errno.last();
+      }
+      told.read(0, status, 0, count);
+      return 0;
     }
   }
 

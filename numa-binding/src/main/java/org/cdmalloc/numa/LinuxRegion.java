@@ -19,6 +19,9 @@ final class LinuxRegion extends Region {
   /** What has the policy BIND; holds what is committed, and what was purged beyond the budget. */
   private final RangeSet policyBind = new RangeSet();
 
+  /** What was moved, and so is bound to other nodes than the region's. */
+  private final MovedRanges moved = new MovedRanges();
+
   /** What may hold old content though it is not committed: giving it back failed. */
   private final RangeSet stale = new RangeSet();
 
@@ -81,6 +84,10 @@ final class LinuxRegion extends Region {
     return policyBind;
   }
 
+  MovedRanges moved() {
+    return moved;
+  }
+
   RangeSet stale() {
     return stale;
   }
@@ -111,7 +118,7 @@ final class LinuxRegion extends Region {
    * do, each of which has an anon_vma of its own.
    */
   int mappings() {
-    int byPolicy = policyBind.pieces(bytes());
+    int byPolicy = policyBind.pieces(bytes()) + moved.cuts();
     return opensWhole ? byPolicy : byPolicy + opened.pieces(bytes()) + windows;
   }
 
@@ -127,6 +134,7 @@ final class LinuxRegion extends Region {
     released = true;
     committed.clear();
     policyBind.clear();
+    moved.clear();
     stale.clear();
   }
 }

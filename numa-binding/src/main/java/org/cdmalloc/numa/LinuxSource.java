@@ -14,10 +14,12 @@ import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * Memory of this host's nodes, placed by the kernel. All that changes a region happens under the
@@ -36,6 +38,7 @@ final class LinuxSource implements MemorySource {
   private final CommitProtocol protocol;
   private final ResidencyQuery residency;
   private final DisplacementFigures figures;
+  private final Migration migration;
   private final long limitBytes;
   private final int pageBytes;
   private final int[] nodeOfCpu;
@@ -66,6 +69,7 @@ final class LinuxSource implements MemorySource {
     this.protocol = new CommitProtocol(kernel, headroom, capability, budget, machine);
     this.residency = new ResidencyQuery(kernel, capability.residency());
     this.figures = new DisplacementFigures(proc, sysfs, machine);
+    this.migration = new Migration(kernel, headroom, residency, budget, capability);
     long hostBytes = KeyedText.of(proc.resolve("meminfo")).bytes("MemTotal:");
     this.limitBytes = Math.min(hostBytes > 0 ? hostBytes : Long.MAX_VALUE, group.limitBytes());
     this.nodeOfCpu = nodeOfCpu(machine);
@@ -109,17 +113,7 @@ final class LinuxSource implements MemorySource {
 
   @Override
   public Region reserve(Stripe stripe, long bytes) {
-    for (int node : stripe.nodes().stream().toArray()) {
-      if (!machine.node(node).hasMemory()) {
-        throw new IllegalArgumentException(
-            "node has no memory: node="
-                + node
-                + ", stripe="
-                + stripe
-                + ", with_memory="
-                + machine.withMemory());
-      }
-    }
+    stripe.nodes().stream().forEach(this::requireMemory);
     if (bytes <= 0 || bytes % pageBytes != 0) {
       throw new IllegalArgumentException(
           "size is not whole OS pages: bytes=" + bytes + ", os_page_bytes=" + pageBytes);
@@ -132,6 +126,18 @@ final class LinuxSource implements MemorySource {
     LinuxRegion target = own(region);
     requirePages(target, offset, bytes);
     return locked(target, () -> protocol.commit(target, offset, offset + bytes));
+  }
+
+  @Override
+  public MoveResult move(Region region, long offset, long bytes, int node) {
+    LinuxRegion target = own(region);
+    requirePages(target, offset, bytes);
+    requireMemory(node);
+    NodeMask locked = target.nodes().or(NodeMask.of(node));
+    return locked(
+        target,
+        locked.stream().toArray(),
+        () -> migration.move(target, offset, offset + bytes, node));
   }
 
   @Override
@@ -210,7 +216,10 @@ final class LinuxSource implements MemorySource {
   }
 
   private static <T> T locked(LinuxRegion region, Supplier<T> action) {
-    int[] nodes = region.nodeNumbers();
+    return locked(region, region.nodeNumbers(), action);
+  }
+
+  private static <T> T locked(LinuxRegion region, int[] nodes, Supplier<T> action) {
     int held = 0;
     try {
       while (held < nodes.length) {
@@ -229,6 +238,13 @@ final class LinuxSource implements MemorySource {
 
   private static ReentrantLock lock(int node) {
     return NODE_LOCKS.computeIfAbsent(node, unused -> new ReentrantLock());
+  }
+
+  private void requireMemory(int node) {
+    if (!machine.node(node).hasMemory()) {
+      throw new IllegalArgumentException(
+          "node has no memory: node=" + node + ", with_memory=" + machine.withMemory());
+    }
   }
 
   private LinuxRegion own(Region region) {

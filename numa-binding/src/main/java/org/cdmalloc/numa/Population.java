@@ -79,7 +79,7 @@ final class Population {
   private CommitResult populateNode(LinuxRegion region, long start, long end) {
     long address = region.address() + start;
     long bytes = end - start;
-    if (headroom.isThroughCache(region.node())) {
+    if (headroom.overflows(region.node())) {
       if (!region.isTouched(start)) {
         // The region's one anon_vma must be there before policy cuts it, or its parts never merge.
         populate(address, pageBytes);
@@ -154,7 +154,7 @@ final class Population {
 
   /** Lets what is populated next come from a node; false if there is no mapping left for it. */
   private boolean target(LinuxRegion region, int node, long address, long bytes) {
-    if (headroom.isThroughCache(node)) {
+    if (headroom.overflows(node)) {
       return confine(address, bytes, node);
     }
     if (node == region.node()) {
@@ -171,9 +171,9 @@ final class Population {
 
   /**
    * Keeps what is populated next off all device nodes but its own. Under PREFERRED it would
-   * overflow before the kernel drops any cache, perhaps to a device; bound to its node and all
-   * system nodes it makes the kernel reclaim instead, and is moved to its node afterwards. Returns
-   * false if there is no mapping left for it.
+   * overflow before the kernel drops any cache or takes small pages for a huge one, perhaps to a
+   * device; bound to its node and all system nodes it makes the kernel reclaim instead, and is
+   * moved to its node afterwards. Returns false if there is no mapping left for it.
    */
   private boolean confine(long address, long bytes, int node) {
     NodeMask nodes = system.or(NodeMask.of(node));
@@ -202,7 +202,9 @@ final class Population {
       elsewhere = elsewhere(wanted, found);
     }
     if (elsewhere.length == 0) {
-      return CommitResult.COMMITTED;
+      return moved.isEmpty()
+          ? CommitResult.COMMITTED
+          : new CommitResult(Outcome.COMMITTED, "stripe=" + region.stripe() + moved);
     }
     int page = elsewhere[0];
     return new CommitResult(
@@ -226,7 +228,7 @@ final class Population {
       addresses[i] = address + (long) pages[i] * pageBytes;
       targets[i] = wanted[pages[i]];
     }
-    int errno = kernel.movePages(addresses, targets);
+    int errno = kernel.movePages(addresses, targets, new int[pages.length]);
     if (errno != 0 && errno != Errno.ENOMEM) {
       throw Errno.failed(
           "move_pages",

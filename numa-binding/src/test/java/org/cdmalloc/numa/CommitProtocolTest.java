@@ -53,13 +53,36 @@ final class CommitProtocolTest {
   }
 
   @Test
-  void pagesThatFellElsewhereAreMovedOnce() {
+  void pagesThatFellElsewhereAreMovedOnceAndSaid() {
     Region region = source.reserve(NODE, CHUNK);
-    kernel.failFrom(Call.BIND_STRICT, 1, Errno.EIO);
-    assertTrue(source.commit(region, 0, CHUNK).isCommitted());
+    kernel.failOnce(Call.BIND_STRICT, 1, Errno.EIO);
+    CommitResult result = source.commit(region, 0, CHUNK);
+    assertTrue(result.isCommitted());
+    assertEquals("node=" + NODE + ", mbind_strict=EIO, moved_bytes=" + CHUNK, result.detail());
     assertEquals(1, kernel.calls(Call.BIND_MOVE));
     assertTrue(source.residency(region, 0, CHUNK).isAllOn(NODE));
     source.release(region);
+  }
+
+  /** As Linux does since 6.12 with pages of zeros, when it splits a huge page to move it. */
+  @Test
+  void pagesThatAreLostWhileTheyAreMovedComeBack() {
+    Region region = source.reserve(NODE, CHUNK);
+    kernel.failOnce(Call.BIND_STRICT, 1, Errno.EIO);
+    kernel.loseWhatIsMoved();
+    assertTrue(source.commit(region, 0, CHUNK).isCommitted());
+    assertTrue(source.residency(region, 0, CHUNK).isAllOn(NODE));
+    source.release(region);
+  }
+
+  @Test
+  void pagesThatFallElsewhereAgainAreGivenBack() {
+    Region region = source.reserve(NODE, CHUNK);
+    kernel.failFrom(Call.BIND_STRICT, 1, Errno.EIO);
+    assertEquals(Outcome.LOST_RACE, source.commit(region, 0, CHUNK).outcome());
+    assertEquals(1, kernel.calls(Call.BIND_MOVE));
+    assertAbsent(region);
+    assertWorks(region);
   }
 
   @Test

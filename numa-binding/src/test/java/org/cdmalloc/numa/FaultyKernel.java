@@ -22,6 +22,7 @@ final class FaultyKernel extends TwoNodeKernel {
     MADVISE_POPULATE_WRITE,
     MADVISE_DONTNEED,
     MADVISE_DONTNEED_LOCKED,
+    MADVISE_COLD,
     MBIND,
     HOME_NODE,
     MOVE_PAGES,
@@ -133,6 +134,7 @@ final class FaultyKernel extends TwoNodeKernel {
               case MADV_DONTNEED -> Call.MADVISE_DONTNEED;
               case MADV_DONTNEED_LOCKED -> Call.MADVISE_DONTNEED_LOCKED;
               case MADV_POPULATE_WRITE -> Call.MADVISE_POPULATE_WRITE;
+              case MADV_COLD -> Call.MADVISE_COLD;
               default -> throw new AssertionError("advice=" + advice);
             });
     return fault != 0 ? fault : super.advise(address, bytes, advice);
@@ -162,9 +164,9 @@ final class FaultyKernel extends TwoNodeKernel {
   }
 
   @Override
-  int movePages(long[] addresses, int[] targets) {
+  int movePages(long[] addresses, int[] targets, int[] status) {
     int fault = faultOf(Call.MOVE_PAGES_TO_TARGETS);
-    return fault != 0 ? fault : super.movePages(addresses, targets);
+    return fault != 0 ? fault : super.movePages(addresses, targets, status);
   }
 
   @Override

@@ -132,6 +132,84 @@ final class HeadroomTest {
     assertEquals(Outcome.NODE_FULL, check(1, 64 * MIB - 2500 * 4096 + 1).outcome());
   }
 
+  /** What marks may rise by, and what a CPU's list takes beyond what is asked for, is left too. */
+  @Test
+  void aNodeKeepsWhatTakingItMayCost() throws IOException {
+    write("proc/sys/vm/watermark_boost_factor", "15000\n");
+    write(
+        "proc/zoneinfo",
+        """
+        Node 0, zone   Normal
+          pages free     200000
+                boost    512
+                min      1312
+                low      1512
+                high     1712
+                managed  262144
+                protection: (0, 0, 0)
+          pagesets
+            cpu: 0
+                      count:    84
+                      high:     3000
+                      batch:    63
+                      high_min: 200
+                      high_max: 9000
+            cpu: 1
+                      count:    0
+                      high:     1000
+                      batch:    63
+        Node 1, zone  Movable
+          pages free     16384
+                boost    0
+                low      439
+                high     500
+                managed  32768
+                protection: (0, 0, 0)
+          pagesets
+            cpu: 0
+                      high:     0
+                      batch:    7
+        """);
+    long node0 = 1024 * MIB - (1000 + 1800 + 2016) * 4096;
+    assertTrue(check(0, node0).isCommitted());
+    assertEquals(Outcome.NODE_FULL, check(0, node0 + 1).outcome());
+    long node1 = 64 * MIB - (439 + 7) * 4096;
+    assertTrue(check(1, node1).isCommitted());
+    assertEquals(Outcome.NODE_FULL, check(1, node1 + 1).outcome());
+  }
+
+  /** What a zone had too little of to keep is kept when the zone has it again. */
+  @Test
+  void marksAreThoseOfTheMomentWhereTheyDecide() throws IOException {
+    String zone =
+        """
+        Node 1, zone  Movable
+          pages free     FREE
+                low      2500
+                protection: (0, 0, 0)
+        """;
+    write("proc/zoneinfo", zone.replace("FREE", "100"));
+    nodeFree(1, 100 * 4);
+    Headroom headroom = headroom();
+    assertEquals(Outcome.NODE_FULL, headroom.check(1, MIB).outcome());
+    write("proc/zoneinfo", zone.replace("FREE", "4196"));
+    nodeFree(1, 4196 * 4);
+    assertEquals(Outcome.NODE_FULL, headroom.check(1, 1697 * 4096).outcome());
+  }
+
+  @Test
+  void hugePagesThatAreCompactedForMayComeFromElsewhere() throws IOException {
+    assertFalse(headroom().overflows(0));
+    String settings = "sys/kernel/mm/transparent_hugepage/";
+    write(settings + "enabled", "[always] madvise never\n");
+    write(settings + "defrag", "always defer defer+madvise [madvise] never\n");
+    assertFalse(headroom().overflows(0));
+    write(settings + "defrag", "[always] defer defer+madvise madvise never\n");
+    assertTrue(headroom().overflows(0));
+    write(settings + "enabled", "always [madvise] never\n");
+    assertFalse(headroom().overflows(0));
+  }
+
   @Test
   void cleanCacheCountsWithAMargin() throws IOException {
     nodeFullOfCache();

@@ -73,6 +73,11 @@ final class LinuxSourceContractTest {
               host.binds(), false, Capability.ResidencyCall.GET_MEMPOLICY, host.findings()),
           MappingBudget.PROCESS);
     }
+
+    @Override
+    protected boolean moves() {
+      return false;
+    }
   }
 
   /** As where move_pages(2) and get_mempolicy(2) are refused. */
@@ -87,6 +92,11 @@ final class LinuxSourceContractTest {
 
     @Override
     protected boolean tellsPagesOfStripes() {
+      return false;
+    }
+
+    @Override
+    protected boolean moves() {
       return false;
     }
   }
@@ -120,6 +130,11 @@ final class LinuxSourceContractTest {
     @Override
     protected MemorySource open() {
       return ThisHost.source(ThisHost.unbound(), MappingBudget.PROCESS);
+    }
+
+    @Override
+    protected boolean moves() {
+      return false;
     }
   }
 

@@ -26,6 +26,7 @@ final class ScriptedKernel extends TwoNodeKernel {
   private final Map<Call, Failure> script = new HashMap<>();
   private final Map<Call, Integer> calls = new HashMap<>();
   private int overflowing;
+  private boolean losesWhatIsMoved;
 
   /** Lets the n-th call from now, and each after it, fail. */
   void failFrom(Call call, int nth, int errno) {
@@ -44,8 +45,14 @@ final class ScriptedKernel extends TwoNodeKernel {
     overflowing = pages;
   }
 
+  /** Lets all pages of a range that is bound with MPOL_MF_MOVE vanish. */
+  void loseWhatIsMoved() {
+    losesWhatIsMoved = true;
+  }
+
   void recover() {
     script.clear();
+    losesWhatIsMoved = false;
     overflowing = 0;
   }
 
@@ -69,6 +76,9 @@ final class ScriptedKernel extends TwoNodeKernel {
     int errno = 0;
     if ((flags & MPOL_MF_MOVE) != 0) {
       errno = errno(Call.BIND_MOVE);
+      if (losesWhatIsMoved) {
+        super.advise(address, bytes, MADV_DONTNEED);
+      }
     } else if ((flags & MPOL_MF_STRICT) != 0) {
       errno = errno(Call.BIND_STRICT);
     }
@@ -101,9 +111,9 @@ final class ScriptedKernel extends TwoNodeKernel {
   }
 
   @Override
-  int movePages(long[] addresses, int[] targets) {
+  int movePages(long[] addresses, int[] targets, int[] status) {
     int errno = errno(Call.MOVE_PAGES);
-    return errno != 0 ? errno : super.movePages(addresses, targets);
+    return errno != 0 ? errno : super.movePages(addresses, targets, status);
   }
 
   @Override

@@ -296,8 +296,8 @@ final class StripedCommitTest {
     Region region = source.reserve(HERE, CHUNK);
     assertTrue(source.commit(region, 0, 2 * page).isCommitted());
     long[] pages = {region.address(), region.address() + page};
-    assertEquals(ENODEV, ThisHost.KERNEL.movePages(pages, new int[] {HERE, OTHER}));
-    assertEquals(0, ThisHost.KERNEL.movePages(pages, new int[] {HERE, HERE}));
+    assertEquals(ENODEV, ThisHost.KERNEL.movePages(pages, new int[] {HERE, OTHER}, new int[2]));
+    assertEquals(0, ThisHost.KERNEL.movePages(pages, new int[] {HERE, HERE}, new int[2]));
     source.release(region);
   }
 

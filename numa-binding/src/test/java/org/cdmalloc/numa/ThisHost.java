@@ -23,6 +23,9 @@ final class ThisHost {
 
   private static final int CAP_IPC_LOCK = 14;
 
+  /** What {@code .ci/guest} leaves in a guest: the nodes that it was asked for. */
+  private static final Path GUEST = Path.of("/run/guest/nodes");
+
   private ThisHost() {}
 
   static MemorySource source() {
@@ -43,6 +46,15 @@ final class ThisHost {
     assumeTrue(has, otherwise);
   }
 
+  static boolean isGuest() {
+    return Files.exists(GUEST);
+  }
+
+  /** Skips a test that may run in guests only, where nothing is to be harmed. */
+  static void assumeGuest(String why) {
+    assumeTrue(isGuest(), "this is no guest of .ci/guest: " + why);
+  }
+
   /** Skips a test of memory that is locked where this process may lock none. */
   static void assumeMayLock() {
     String capabilities = KeyedText.of(Path.of("/proc/self/status")).word("CapEff:");
@@ -52,8 +64,13 @@ final class ThisHost {
 
   /** This host with another procfs. */
   static LinuxSource source(Path proc) {
+    return source(proc, Machine.SYSFS);
+  }
+
+  /** This host with other places where the kernel's figures are read. */
+  static LinuxSource source(Path proc, Path sysfs) {
     Machine machine = Machine.fromSysfs(Machine.SYSFS);
-    return new LinuxSource(KERNEL, machine, capability(), MappingBudget.PROCESS, proc);
+    return new LinuxSource(KERNEL, machine, capability(), MappingBudget.PROCESS, proc, sysfs);
   }
 
   /** Writes a procfs where the kernel counts what is writable, not what is used. */

@@ -180,13 +180,14 @@ class TwoNodeKernel extends Kernel {
   }
 
   @Override
-  int movePages(long[] addresses, int[] targets) {
+  int movePages(long[] addresses, int[] targets, int[] status) {
     synchronized (pagesOfOther) {
       int[] here = new int[targets.length];
       Arrays.setAll(here, page -> targets[page] == OTHER ? HERE : targets[page]);
-      int errno = super.movePages(addresses, here);
+      int errno = super.movePages(addresses, here, status);
       for (int page = 0; page < targets.length && errno == 0; page++) {
         book(addresses[page], targets[page]);
+        status[page] = pagesOfOther.contains(addresses[page]) ? OTHER : status[page];
       }
       return errno;
     }

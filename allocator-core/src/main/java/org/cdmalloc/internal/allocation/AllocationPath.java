@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import org.cdmalloc.MemoryCorruptionError;
+import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.Placement;
@@ -28,6 +29,8 @@ public final class AllocationPath {
    * place in the path of the zone that it is of.
    */
   private static final int INDEX_SHIFT = 40;
+
+  private static final String SHARED = "block shares an OS page with others";
 
   private final MemorySource source;
   private final Zeroing zeroing;
@@ -319,6 +322,86 @@ public final class AllocationPath {
     long end = (offset + BackedZone.offset(pages) + osMask) & ~osMask;
     long start = offset & ~osMask;
     return extent.zone().residency(start, end - start);
+  }
+
+  /**
+   * Moves the memory of a block to another node.
+   *
+   * @param address its first byte
+   * @param target the node's zone
+   * @param placement what named it, for messages
+   * @return where its pages are
+   */
+  public MoveReport move(long address, BackedZone target, Placement placement) {
+    MovedBlocks.Answer answer = tryMove(address, Zone.ANYONE, target);
+    AddressMap.Extent extent = require(address);
+    if (answer.answer() < 0) {
+      throw wrong(address, extent.offsetOf(address), answer.answer(), extent.zone());
+    }
+    if (answer.refusal() != null) {
+      throw noRoom(answer, target, placement);
+    }
+    if (answer.report() == null) {
+      throw new IllegalArgumentException(
+          SHARED
+              + ": address="
+              + hex(address)
+              + ", bytes="
+              + BackedZone.offset(answer.answer())
+              + ", os_page_bytes="
+              + source.osPageBytes()
+              + "; move blocks of whole OS pages");
+    }
+    return answer.report();
+  }
+
+  /**
+   * Moves the memory of a buffer's block to another node.
+   *
+   * @param buffer as for {@link #free(ByteBuffer)}
+   * @param target as for a block
+   * @param placement as for a block
+   * @return as for a block
+   */
+  public MoveReport move(ByteBuffer buffer, BackedZone target, Placement placement) {
+    return move(address(buffer), target, placement);
+  }
+
+  /**
+   * Moves the memory of a block of a scope to another node, if it is there still.
+   *
+   * @return where its pages are; why there was no room is their reason; null if it was freed
+   */
+  MoveReport moveOwned(long address, BlockOwner owner, BackedZone target, Placement placement) {
+    MovedBlocks.Answer answer = tryMove(address, owner, target);
+    if (answer.report() != null || answer.answer() < 0) {
+      return answer.report();
+    }
+    String reason =
+        answer.refusal() == null ? SHARED : noRoom(answer, target, placement).getMessage();
+    long bytes = BackedZone.offset(answer.answer());
+    return new MoveReport(
+        target.node(),
+        0,
+        List.of(new MoveReport.Unmoved(address, bytes, Residency.UNKNOWN, reason)));
+  }
+
+  private MovedBlocks.Answer tryMove(long address, Object owner, BackedZone target) {
+    AddressMap.Extent extent = require(address);
+    extent.zone().requireOpen();
+    target.requireOpen();
+    long offset = extent.offsetOf(address);
+    if ((offset & PAGE_MASK) != 0) {
+      return MovedBlocks.Answer.of(extent.zone().pages(offset));
+    }
+    return extent.zone().move(offset, owner, target);
+  }
+
+  private NodeMemoryExhaustedException noRoom(
+      MovedBlocks.Answer answer, BackedZone target, Placement placement) {
+    long bytes = BackedZone.offset(answer.answer());
+    Attempt attempt = ZoneReports.noRoom(target, bytes, answer.refusal(), source);
+    return new NodeMemoryExhaustedException(bytes, placement.toString(), List.of(attempt));
   }
 
   private static int requireRun(AddressMap.Extent extent, long address) {

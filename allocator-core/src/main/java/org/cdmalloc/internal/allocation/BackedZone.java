@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.BitSet;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.address.RegionAddresses;
@@ -21,7 +22,7 @@ import org.cdmalloc.spi.Stripe;
  * A zone over a region: hands out pages that are resident on their nodes, asks the source for
  * memory when a run of pages is not backed yet, and gives back what nobody used for a while.
  */
-public final class BackedZone implements Lender {
+public final class BackedZone implements Home {
   /** What is asked of a source at a time: the size of a huge page on most machines. */
   static final long COMMIT_BYTES = 2L << 20;
 
@@ -81,14 +82,19 @@ public final class BackedZone implements Lender {
   static final int WINDOW_UNITS = 32;
 
   private final int node;
+  private final Stripe stripe;
   private final int backingNode;
   private final MemorySource source;
-  private final Stripe stripe;
   private final Zone zone;
   private final RegionAddresses addresses;
   private final StripeShares shares;
   private final ReentrantLock commitLock = new ReentrantLock();
   private volatile Region region;
+
+  /** The node's memory that blocks of other zones were moved to, in pages. */
+  private final AtomicInteger guestPages = new AtomicInteger();
+
+  private final MovedBlocks moved;
 
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
@@ -99,10 +105,10 @@ public final class BackedZone implements Lender {
   private BackedZone(
       int node, MemorySource source, Region region, Watermarks watermarks, StripeShares shares) {
     this.node = node;
-    this.backingNode = region.node();
+    this.stripe = region.stripe();
+    this.backingNode = stripe.first();
     this.source = source;
     this.region = region;
-    this.stripe = region.stripe();
     this.shares = shares;
     this.addresses = RegionAddresses.of(region, source);
     this.zone =
@@ -111,6 +117,7 @@ public final class BackedZone implements Lender {
             addresses.isContiguous() ? ADDRESS_ORDER : PIECE_ORDER,
             COMMIT_PAGES,
             watermarks);
+    this.moved = new MovedBlocks(this, source, commitLock);
   }
 
   /**
@@ -270,11 +277,11 @@ public final class BackedZone implements Lender {
   /** Sets capacity aside for units; if all of it is used, after giving back what is idle here. */
   private boolean hold(int unit, int after) {
     int pages = pages(unit, after);
-    if (!zone.hold(pages) && (purgeLocked(false) == 0 || !zone.hold(pages))) {
+    if (!hold(pages)) {
       lastRefusal =
           new Refusal(
               Reason.CAPACITY_HELD,
-              "striped_pages=" + zone.lentPages() + ", committed_pages=" + zone.committedPages());
+              "lent_pages=" + zone.lentPages() + ", committed_pages=" + zone.committedPages());
       return false;
     }
     boolean held = false;
@@ -290,6 +297,12 @@ public final class BackedZone implements Lender {
         zone.release(pages);
       }
     }
+  }
+
+  /** Sets capacity aside, if need be after giving back what is idle; for who holds commitLock. */
+  @Override
+  public boolean hold(int pages) {
+    return zone.hold(pages) || (purgeLocked(false) > 0 && zone.hold(pages));
   }
 
   private boolean isUnbacked(int unit, int end) {
@@ -320,6 +333,7 @@ public final class BackedZone implements Lender {
 
   @Override
   public long purge(boolean onlyIdle) {
+    RuntimeException failure = moved.settleStranded();
     long bytes = 0;
     int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
     for (int from = 0; from < units; from += WINDOW_UNITS) {
@@ -329,6 +343,9 @@ public final class BackedZone implements Lender {
       } finally {
         commitLock.unlock();
       }
+    }
+    if (failure != null) {
+      throw failure;
     }
     return bytes;
   }
@@ -412,7 +429,7 @@ public final class BackedZone implements Lender {
 
   /** Returns the source's node on which a page of the region belongs while it is committed. */
   private int wantedNode(long osPage) {
-    return stripe.node(osPage);
+    return moved.node(osPage);
   }
 
   /**
@@ -444,7 +461,39 @@ public final class BackedZone implements Lender {
    * @return the pages freed, or a negative number of {@link Zone}
    */
   int free(long offset, Object owner) {
-    return zone.free(page(offset), owner);
+    int freed = zone.free(page(offset), owner);
+    return freed == Zone.AWAY ? moved.free(page(offset), owner) : freed;
+  }
+
+  /**
+   * Moves the memory of a live run to another node.
+   *
+   * @param offset of the run, in bytes
+   * @param owner the run's owner, null for a run without one, or {@link Zone#ANYONE}
+   * @param target the zone that is to pay for it
+   */
+  MovedBlocks.Answer move(long offset, Object owner, BackedZone target) {
+    return moved.move(page(offset), owner, target);
+  }
+
+  /** Lets blocks of another zone be moved here; false if the capacity is used up. */
+  @Override
+  public boolean takeGuests(int pages) {
+    boolean taken = zone.lend(pages, 0) || (purge(false) > 0 && zone.lend(pages, 0));
+    guestPages.addAndGet(taken ? pages : 0);
+    return taken;
+  }
+
+  /** Takes the capacity back that {@link #takeGuests} gave. */
+  @Override
+  public void returnGuests(int pages) {
+    zone.repay(pages);
+    guestPages.addAndGet(-pages);
+  }
+
+  /** Returns how many pages of other zones' blocks were moved here. */
+  int guestPages() {
+    return guestPages.get();
   }
 
   /**
@@ -543,8 +592,21 @@ public final class BackedZone implements Lender {
     return lastRefusal;
   }
 
+  /** Tells whether memory can be asked for; for whoever holds commitLock. */
+  @Override
+  public boolean isOpen() {
+    return region != null;
+  }
+
+  /** Returns how the zone's pages are dealt out to nodes while they are not moved. */
+  @Override
+  public Stripe stripe() {
+    return stripe;
+  }
+
   /** Returns the node whose memory backs the zone; of a striped zone the first. */
-  int backingNode() {
+  @Override
+  public int backingNode() {
     return backingNode;
   }
 
@@ -568,13 +630,19 @@ public final class BackedZone implements Lender {
     return zone;
   }
 
+  @Override
+  public long addressAt(long offset) {
+    return addresses.address(offset);
+  }
+
   /** Returns the addresses of the region. */
   RegionAddresses addresses() {
     return addresses;
   }
 
   /** Returns the nodes that lend the zone its capacity; none for the zone of a node. */
-  StripeShares shares() {
+  @Override
+  public StripeShares shares() {
     return shares;
   }
 
@@ -593,7 +661,8 @@ public final class BackedZone implements Lender {
     requireRegion();
   }
 
-  private Region requireRegion() {
+  @Override
+  public Region requireRegion() {
     Region target = region;
     if (target == null) {
       throw closed();

@@ -128,6 +128,22 @@ public final class Requests {
   }
 
   /**
+   * Returns the zone that serves these requests, where it is one and the same for all of them.
+   *
+   * @return the zone of a node
+   * @throws IllegalArgumentException if the placement is not on one node, or is a preference only
+   */
+  public BackedZone target() {
+    if (placement.mode() != Placement.Mode.ON_NODE && placement.mode() != Placement.Mode.DEVICE) {
+      throw new IllegalArgumentException(
+          "a block is moved to one node: placement="
+              + placement
+              + "; give Placement.onNode(node) or DeviceNode.placement()");
+    }
+    return paths.choose(1).zone(0);
+  }
+
+  /**
    * Returns where these requests are placed.
    *
    * @return the placement

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import org.cdmalloc.MoveReport;
+import org.cdmalloc.Placement;
 
 /**
  * Blocks that are freed together. Each block knows its scope by its owner in the zone, so that it
@@ -118,6 +122,40 @@ public final class Scope {
       }
       first = null;
       blocks = 0;
+      return all;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Moves the memory of all blocks to another node.
+   *
+   * @param target the node's zone
+   * @param placement what named it, for messages
+   * @return where the pages are of blocks that were not freed meanwhile
+   */
+  public MoveReport move(BackedZone target, Placement placement) {
+    allocation.requireOpen();
+    long movedBytes = 0;
+    List<MoveReport.Unmoved> unmoved = new ArrayList<>();
+    for (Block block : blocks()) {
+      MoveReport report = allocation.moveOwned(block.address, block, target, placement);
+      if (report != null) {
+        movedBytes += report.movedBytes();
+        unmoved.addAll(report.unmoved());
+      }
+    }
+    return new MoveReport(target.node(), movedBytes, unmoved);
+  }
+
+  private List<Block> blocks() {
+    lock.lock();
+    try {
+      List<Block> all = new ArrayList<>();
+      for (Block block = first; block != null; block = block.next) {
+        all.add(block);
+      }
       return all;
     } finally {
       lock.unlock();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.util.BitSet;
 import java.util.List;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.zone.NumaEvents;
@@ -95,6 +96,18 @@ final class StripeShares {
 
   private void repay(Lender lender, long offset, long bytes) {
     lender.zone().repay(pages(lender, offset, bytes));
+  }
+
+  /**
+   * Gives back what was lent for single OS pages.
+   *
+   * @param osPages counted from the striped region's first
+   */
+  void repay(BitSet osPages) {
+    for (Lender lender : zones) {
+      long pages = osPages.stream().filter(page -> stripe.node(page) == lender.node()).count();
+      lender.zone().repay((int) pages * (osPageBytes / Zone.PAGE_BYTES));
+    }
   }
 
   private int pages(Lender zone, long offset, long bytes) {

@@ -57,8 +57,10 @@ final class ZoneReports {
         bytes(zone.capacityPages()),
         bytes(zone.committedPages()),
         bytes(zone.usedPages()),
-        bytes(zone.lentPages()),
+        bytes(Math.max(0, zone.lentPages() - backed.guestPages())),
         findings.displacedBytes(backed),
+        bytes(zone.awayPages()),
+        bytes(backed.guestPages()),
         zone.liveRuns(),
         marks(zone.watermarks()),
         boxed(zone.freeBlocksPerOrder()),
@@ -121,6 +123,25 @@ final class ZoneReports {
         Fragmentation.fragmentationIndex(free, order),
         source.freeBytes(backed.backingNode()),
         detail);
+  }
+
+  /** Says why a block could not be moved to a node. */
+  static Attempt noRoom(BackedZone target, long bytes, Refusal refusal, MemorySource source) {
+    Zone zone = target.zone();
+    int[] free = zone.freeBlocksPerOrder();
+    return new Attempt(
+        target.node(),
+        refusal.reason(),
+        bytes,
+        bytes(zone.capacityPages()),
+        bytes(zone.freePages()),
+        0,
+        marks(zone.watermarks()),
+        boxed(free),
+        0,
+        0,
+        source.freeBytes(target.backingNode()),
+        refusal.detail());
   }
 
   private static NumaCounters counters(long[] events) {

@@ -56,17 +56,17 @@ final class Buddy {
    *
    * @param order of the block that it is cut from at least, and thereby its alignment; holds all
    *     pages
-   * @param owned whether the run is marked as somebody's
+   * @param marked whether the run is marked
    * @return its first page, or NONE
    */
-  int take(int pages, int order, boolean owned) {
+  int take(int pages, int order, boolean marked) {
     int fitting = filledOrders & -1 << order;
     if (fitting == 0) {
       return NONE;
     }
     int blockOrder = Integer.numberOfTrailingZeros(fitting);
     int page = areas[blockOrder].first();
-    claim(page, pages, order, blockOrder, owned);
+    claim(page, pages, order, blockOrder, marked);
     return page;
   }
 
@@ -76,7 +76,7 @@ final class Buddy {
    *
    * @return its first page, or NONE
    */
-  int takeWhereCommitted(int pages, int order, boolean owned, CommitMap committed) {
+  int takeWhereCommitted(int pages, int order, boolean marked, CommitMap committed) {
     int lowest = capacityPages;
     int lowestOrder = NONE;
     int fitting = filledOrders & -1 << order;
@@ -91,7 +91,7 @@ final class Buddy {
     if (lowestOrder == NONE) {
       return NONE;
     }
-    claim(lowest, pages, order, lowestOrder, owned);
+    claim(lowest, pages, order, lowestOrder, marked);
     return lowest;
   }
 
@@ -121,7 +121,7 @@ final class Buddy {
   }
 
   /** Cuts a run out of a free block that holds the aligned block of the run's own order. */
-  private void claim(int page, int pages, int order, int blockOrder, boolean owned) {
+  private void claim(int page, int pages, int order, int blockOrder, boolean marked) {
     cover(page, pages);
     remove(page & -(1 << blockOrder), blockOrder);
     for (int half = blockOrder - 1; half >= order; half--) {
@@ -131,7 +131,7 @@ final class Buddy {
     for (int rest = pages; rest != 1 << order; rest += Integer.lowestOneBit(rest)) {
       put(page + rest, Integer.numberOfTrailingZeros(rest));
     }
-    map.write(page, pages, owned);
+    map.write(page, pages, marked);
   }
 
   /**
@@ -201,9 +201,14 @@ final class Buddy {
     return PageMap.isHead(map.entry(page)) ? map.runPages(page) : mistake(page);
   }
 
-  /** Tells whether the run that starts at a page was marked as somebody's. */
-  boolean isOwned(int page) {
-    return PageMap.isOwned(map.entry(page));
+  /** Tells whether the run that starts at a page is marked. */
+  boolean isMarked(int page) {
+    return PageMap.isMarked(map.entry(page));
+  }
+
+  /** Marks the live run that starts at a page, or takes its mark. */
+  void mark(int page, boolean marked) {
+    map.mark(page, marked);
   }
 
   /** Returns the first page of the live run that a page lies in, or NONE. */
@@ -242,9 +247,9 @@ final class Buddy {
     return written;
   }
 
-  /** Returns how many runs are marked as somebody's. Takes O(pages) steps. */
-  int ownedRuns() {
-    return map.ownedRuns();
+  /** Returns how many runs are marked. Takes O(pages) steps. */
+  int markedRuns() {
+    return map.markedRuns();
   }
 
   private int mistake(int page) {

@@ -40,6 +40,15 @@ final class CommitMap {
     pages += added;
   }
 
+  /** Unmarks units, all of which are marked, from one to another, exclusive; none if not fewer. */
+  void unmark(int from, int to) {
+    if (from < to) {
+      units.clear(from, to);
+      idle.clear(from, to);
+      pages -= unmarkedPages(from, to);
+    }
+  }
+
   /** Remembers that somebody took pages of a run. */
   void touch(int page, int count) {
     if (!idle.isEmpty()) {

@@ -15,7 +15,7 @@ import java.util.Arrays;
  *       MORE   PART   HEAD   order
  *
  * HEAD   the first piece of a run
- * PART   a later piece; with HEAD, the first piece of a run that somebody owns
+ * PART   a later piece; with HEAD, the first piece of a run that is marked: there is more to know
  * MORE   another piece follows at once
  * </pre>
  *
@@ -50,8 +50,8 @@ final class PageMap {
     return (entry & HEAD) != 0;
   }
 
-  /** Tells whether a run that somebody owns starts at a page whose entry this is. */
-  static boolean isOwned(int entry) {
+  /** Tells whether a run that is marked starts at a page whose entry this is. */
+  static boolean isMarked(int entry) {
     return (entry & (HEAD | PART)) == (HEAD | PART);
   }
 
@@ -94,8 +94,8 @@ final class PageMap {
   }
 
   /** Writes a run whose pieces are all covered. */
-  void write(int page, int pages, boolean owned) {
-    int kind = owned ? HEAD | PART : HEAD;
+  void write(int page, int pages, boolean marked) {
+    int kind = marked ? HEAD | PART : HEAD;
     int start = page;
     for (int rest = pages; rest != 0; kind = PART) {
       int piece = Integer.highestOneBit(rest);
@@ -104,6 +104,12 @@ final class PageMap {
       groups[start / GROUP_PAGES][start % GROUP_PAGES] = (byte) entry;
       start += piece;
     }
+  }
+
+  /** Marks the run that starts at a page, or takes its mark. */
+  void mark(int page, boolean marked) {
+    int entry = entry(page);
+    groups[page / GROUP_PAGES][page % GROUP_PAGES] = (byte) (marked ? entry | PART : entry & ~PART);
   }
 
   /** Returns the number of pages of the run that starts at a page. */
@@ -148,15 +154,15 @@ final class PageMap {
     return -1;
   }
 
-  /** Returns how many runs are marked as somebody's. */
-  int ownedRuns() {
-    int owned = 0;
+  /** Returns how many runs are marked. */
+  int markedRuns() {
+    int marked = 0;
     for (byte[] group : groups) {
       for (int index = 0; group != null && index < group.length; index++) {
-        owned += isOwned(group[index]) ? 1 : 0;
+        marked += isMarked(group[index]) ? 1 : 0;
       }
     }
-    return owned;
+    return marked;
   }
 
   /** Returns how many entries are not 0. */

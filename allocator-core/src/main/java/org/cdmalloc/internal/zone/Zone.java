@@ -3,7 +3,9 @@ package org.cdmalloc.internal.zone;
 
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -16,7 +18,10 @@ import java.util.concurrent.locks.ReentrantLock;
  * was cut from is free at once. A run may have an owner; it is then given back in the owner's name.
  *
  * <p><b>Capacity.</b> Pages of the capacity may be lent to zones that share the node; they are
- * neither free nor used here until they are repaid.
+ * neither free nor used here until they are repaid. The memory of a live run may be moved to
+ * another node: pages that are <em>away</em> are addresses in use without memory of this node, and
+ * as much of the capacity is free for others. A run that was freed while its memory is away, and
+ * cannot come home, is <em>stranded</em>: live to nobody, and not to be handed out.
  *
  * <p><b>Cost.</b> Taking and freeing take O({@link #maxOrder}) steps and allocate nothing on the
  * Java heap, except that a take which goes where no take went before makes room for the metadata of
@@ -38,6 +43,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * <tr><th>{@link #NOT_LIVE}</th><td>the page is in no live run: never taken, or freed</td></tr>
  * <tr><th>{@link #INTERIOR}</th><td>the page is in a live run, but not its first</td></tr>
  * <tr><th>{@link #OWNED}</th><td>the run is another owner's than the one named</td></tr>
+ * <tr><th>{@link #AWAY}</th><td>the memory of the run has to come home first</td></tr>
  * </table>
  */
 public final class Zone {
@@ -54,6 +60,7 @@ public final class Zone {
    *   committed  the set of units with memory behind them, and idle, those of them that nobody took
    *              from for a while (CommitMap, two bits per unit)
    *   lent, held pages of the capacity that are used elsewhere, or about to be committed or purged
+   *   away       the live runs that may have pages away, how many each, and which are stranded
    *   freePages, liveRuns, events, closed
    *
    * Invariants (validate() names them by these numbers)
@@ -62,11 +69,12 @@ public final class Zone {
    *   I3  a summary bit is set iff the word below it is not 0; counts equal bits
    *   I4  a run of n pages is written as the powers of two of n, descending, each aligned to its
    *       size: one HEAD, then PARTs, MORE on all but the last; every other byte is 0
-   *   I5  freePages = sum over k of |free(k)| 2^k - lent, not negative; liveRuns = |live|
+   *   I5  freePages = sum over k of |free(k)| 2^k - lent + away, not negative;
+   *       liveRuns = |live| - |stranded|
    *   I6  where a piece of a run starts, its group of the page map and the leaves of that page in
    *       every free area exist, and the bits of all its pages in written; so free never allocates
-   *   I7  committed + held + lent <= capacity, as far as callers charge before they mark
-   *   I8  a run has an owner iff its head is marked so
+   *   I7  committed - away + held + lent <= capacity, as far as callers charge before they mark
+   *   I8  a run has an owner or is in away iff its head is marked
    *
    * Transitions
    *   take           smallest k with a fitting block, lowest block of free(k); halves and tail back
@@ -76,6 +84,9 @@ public final class Zone {
    *   retire         idle units that are free as a whole: committed to held
    *   purged         held to neither, their pages not written any more
    *   lend, repay    free to lent and back
+   *   beginAway, setAway, endAway  a live run into away, its pages there, and out of it
+   *   strand         live to stranded
+   *   settle         a run in away, all pages of which are away, to free; whole units uncommitted
    *   close          closed only; from then on no run is taken or freed
    *
    * Linearization points
@@ -109,6 +120,12 @@ public final class Zone {
   /** The run is another owner's than the one named. */
   public static final int OWNED = -5;
 
+  /** The memory of the run lies on another node, or may: {@link #endAway} or {@link #settle} it. */
+  public static final int AWAY = -6;
+
+  /** An owner that stands for any, where it is said that it may. */
+  public static final Object ANYONE = new Object();
+
   /** Set in the result of a take if all of the run is committed; above any page number. */
   private static final long COMMITTED = 1L << Integer.SIZE;
 
@@ -129,6 +146,8 @@ public final class Zone {
 
   /** The owner of each run that has one, by its first page. */
   private final Map<Integer, Object> owners = new HashMap<>();
+
+  private final AwayRuns away = new AwayRuns();
 
   private int freePages;
   private int lentPages;
@@ -289,8 +308,8 @@ public final class Zone {
    *
    * @param page the run's first page
    * @param owner the run's owner, or null for a run without one
-   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR}, {@link #OWNED} or
-   *     {@link #CLOSED}, and nothing changed
+   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR}, {@link #OWNED}, {@link
+   *     #AWAY} or {@link #CLOSED}, and nothing changed
    * @throws IllegalArgumentException if the zone has no such page
    */
   public int free(int page, Object owner) {
@@ -317,15 +336,18 @@ public final class Zone {
       if (closed) {
         return CLOSED;
       }
-      boolean owned = buddy.isOwned(page);
-      if ((owned || owner != null) && isOfAnother(page, owner)) {
-        return OWNED;
+      boolean marked = buddy.isMarked(page);
+      if ((marked || owner != null) && isOfAnother(page, owner)) {
+        return away.isStranded(page) ? NOT_LIVE : OWNED;
+      }
+      if (marked && away.has(page)) {
+        return away.isStranded(page) ? NOT_LIVE : AWAY;
       }
       int pages = buddy.free(page, used);
       if (pages > 0) {
         freePages += pages;
         liveRuns--;
-        if (owned) {
+        if (marked) {
           owners.remove(page);
         }
       }
@@ -336,7 +358,150 @@ public final class Zone {
   }
 
   private boolean isOfAnother(int page, Object owner) {
-    return (buddy.isOwned(page) ? owners.get(page) : null) != owner && buddy.runPages(page) > 0;
+    return (buddy.isMarked(page) ? owners.get(page) : null) != owner && buddy.runPages(page) > 0;
+  }
+
+  /**
+   * Lets the memory of a live run be moved: from now on whoever frees the run is told {@link
+   * #AWAY}. Does nothing more where that is so already.
+   *
+   * @param page the run's first page
+   * @param owner the run's owner, null for a run without one, or {@link #ANYONE}
+   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR}, {@link #OWNED} or
+   *     {@link #CLOSED}, and nothing changed
+   * @throws IllegalArgumentException if the zone has no such page
+   */
+  public int beginAway(int page, Object owner) {
+    requireRun(page, 1);
+    lock.lock();
+    try {
+      if (closed) {
+        return CLOSED;
+      }
+      int pages = livePages(page);
+      if (pages > 0 && owner != ANYONE && isOfAnother(page, owner)) {
+        return OWNED;
+      }
+      if (pages > 0) {
+        away.add(page);
+        buddy.mark(page, true);
+      }
+      return pages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Changes how many pages of a run are away. More of them make as much of the capacity free; fewer
+   * take it.
+   *
+   * @param page the first page of a run after {@link #beginAway}
+   * @param pages how many, 0 … the run's length
+   * @return false if the capacity is used up by others, so that pages cannot come home; nothing
+   *     changed
+   */
+  public boolean setAway(int page, int pages) {
+    lock.lock();
+    try {
+      int more = pages - away.pages(page);
+      if (more < 0 && (freePages + more < 0 || unbackedPages() + more < 0)) {
+        return false;
+      }
+      away.set(page, pages);
+      freePages += more;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Ends what {@link #beginAway} began, if no page of the run is away.
+   *
+   * @param page the run's first page
+   */
+  public void endAway(int page) {
+    lock.lock();
+    try {
+      if (away.pages(page) == 0) {
+        away.remove(page);
+        buddy.mark(page, owners.containsKey(page));
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Takes a run from its user whose memory is away: it is live no more, and free only after {@link
+   * #settle}.
+   *
+   * @param page the first page of a run after {@link #beginAway}
+   * @param owner as for {@link #free(int, Object)}
+   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #OWNED} or {@link #CLOSED}, and
+   *     nothing changed
+   */
+  public int strand(int page, Object owner) {
+    lock.lock();
+    try {
+      if (closed) {
+        return CLOSED;
+      }
+      int pages = livePages(page);
+      if (pages > 0 && isOfAnother(page, owner)) {
+        return OWNED;
+      }
+      if (pages > 0) {
+        away.strand(page);
+        owners.remove(page);
+        liveRuns--;
+      }
+      return pages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Frees a stranded run all of whose pages are away: the units that lie in it as a whole are
+   * committed no longer, and memory came for the others.
+   *
+   * @param page the run's first page
+   */
+  public void settle(int page) {
+    lock.lock();
+    try {
+      away.remove(page);
+      int pages = buddy.free(page, true);
+      int from = (page + commitPages - 1) / commitPages;
+      committed.unmark(from, (page + pages) / commitPages);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The length of the run that starts at a page, or what is wrong with the page. */
+  private int livePages(int page) {
+    return isStranded(page) ? NOT_LIVE : buddy.runPages(page);
+  }
+
+  private boolean isStranded(int page) {
+    return buddy.isMarked(page) && away.isStranded(page);
+  }
+
+  /**
+   * Returns how many pages are away.
+   *
+   * @return 0 … capacity
+   */
+  public int awayPages() {
+    lock.lock();
+    try {
+      return away.pages();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -350,7 +515,7 @@ public final class Zone {
     requireRun(page, 1);
     lock.lock();
     try {
-      return buddy.isOwned(page) ? owners.get(page) : null;
+      return buddy.isMarked(page) ? owners.get(page) : null;
     } finally {
       lock.unlock();
     }
@@ -368,7 +533,7 @@ public final class Zone {
     lock.lock();
     try {
       int start = buddy.runStart(page);
-      return start < 0 ? NOT_LIVE : start;
+      return start < 0 || isStranded(start) ? NOT_LIVE : start;
     } finally {
       lock.unlock();
     }
@@ -420,7 +585,7 @@ public final class Zone {
     requireRun(page, 1);
     lock.lock();
     try {
-      return buddy.runPages(page);
+      return livePages(page);
     } finally {
       lock.unlock();
     }
@@ -562,7 +727,7 @@ public final class Zone {
   }
 
   private int unbackedPages() {
-    return capacityPages - committed.pages() - heldPages - lentPages;
+    return capacityPages - committed.pages() + away.pages() - heldPages - lentPages;
   }
 
   /**
@@ -662,7 +827,8 @@ public final class Zone {
   }
 
   /**
-   * Returns how many pages are in no live run and not lent, committed or not.
+   * Returns how many pages are in no live run and not lent, committed or not, and those that are
+   * away, whose memory others can have.
    *
    * @return 0 … capacity
    */
@@ -676,7 +842,7 @@ public final class Zone {
   }
 
   /**
-   * Returns how many pages are in live runs.
+   * Returns how many pages are in live runs and not away.
    *
    * @return 0 … capacity
    */
@@ -718,7 +884,7 @@ public final class Zone {
   }
 
   /**
-   * Returns how many runs were taken and not freed.
+   * Returns how many runs were taken, and neither freed nor stranded.
    *
    * @return 0 … capacity
    */
@@ -760,14 +926,14 @@ public final class Zone {
   }
 
   /**
-   * Returns how many pages have memory behind them, in live runs or not.
+   * Returns how many pages have memory of this node behind them, in live runs or not.
    *
    * @return 0 … capacity
    */
   public int committedPages() {
     lock.lock();
     try {
-      return committed.pages();
+      return committed.pages() - away.pages();
     } finally {
       lock.unlock();
     }
@@ -795,12 +961,14 @@ public final class Zone {
   public void validate() {
     lock.lock();
     try {
-      buddy.validate(freePages + lentPages, liveRuns);
+      buddy.validate(freePages + lentPages - away.pages(), liveRuns + away.strandedRuns());
       require(freePages >= 0, "I5: more lent than free", freePages);
       require(committed.pages() == committed.countedPages(), "I3: units miscounted", 0);
       require(unbackedPages() >= 0, "I7: more is committed than the capacity", unbackedPages());
-      owners.keySet().forEach(page -> require(buddy.isOwned(page), "I8: no such run", page));
-      require(buddy.ownedRuns() == owners.size(), "I8: a run lost its owner", owners.size());
+      Set<Integer> marked = new HashSet<>(owners.keySet());
+      marked.addAll(away.runs());
+      marked.forEach(page -> require(buddy.isMarked(page), "I8: no such run", page));
+      require(buddy.markedRuns() == marked.size(), "I8: a run lost its owner", marked.size());
     } finally {
       lock.unlock();
     }

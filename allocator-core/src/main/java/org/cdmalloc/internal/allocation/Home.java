@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Stripe;
+
+/** A zone as blocks know it that are moved: their own, or the one that takes them as guests. */
+interface Home extends Lender {
+  /** Returns the node whose memory backs the zone; of a striped zone the first. */
+  int backingNode();
+
+  /** Returns how the zone's pages are dealt out to nodes while they are not moved. */
+  Stripe stripe();
+
+  /** Returns the nodes that lend the zone its capacity; none for the zone of a node. */
+  StripeShares shares();
+
+  /** Returns the region, or throws if the zone is closed. */
+  Region requireRegion();
+
+  /** Tells whether memory can be asked for; for whoever holds the lock of its committers. */
+  boolean isOpen();
+
+  /** Returns the address of an offset in the region. */
+  long addressAt(long offset);
+
+  /** Sets capacity aside, if need be after giving back what is idle; for who holds that lock. */
+  boolean hold(int pages);
+
+  /** Lets blocks of another zone be moved here; false if the capacity is used up. */
+  boolean takeGuests(int pages);
+
+  /** Takes the capacity back that {@link #takeGuests} gave. */
+  void returnGuests(int pages);
+}

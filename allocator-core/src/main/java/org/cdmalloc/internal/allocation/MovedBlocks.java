@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
+import org.cdmalloc.MoveReport;
+import org.cdmalloc.NodeMemoryExhaustedException.Reason;
+import org.cdmalloc.internal.zone.Zone;
+import org.cdmalloc.spi.MemorySource;
+import org.cdmalloc.spi.MoveResult;
+import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Residency;
+
+/**
+ * The blocks of one zone whose memory was moved to other nodes. A block keeps its address and its
+ * zone; which zone's capacity pays for each of its OS pages is kept here.
+ */
+final class MovedBlocks {
+  /*
+   * Algorithmic notes.
+   *
+   * State: for each run that the zone counts as away, which OS pages other zones pay for, its guests;
+   * a page that none pays for is its own zone's. Of a stranded run, whether its memory went back.
+   * Guarded by the zone's commitLock; moveLock besides keeps one thread at a time moving or freeing
+   * moved blocks, and through it alone a block is taken in, freed or stranded.
+   *
+   * Invariants: (I1) a page is paid for by exactly one zone, but for those of the block that is being
+   * moved, which the target pays for as well until it is known whether they came; (I2) the pages that
+   * the zone counts as away of a run are those which guests pay for, or of a stranded run whose memory
+   * went back, all; (I3) what a zone pays for, its node has, as far as the kernel keeps its word.
+   *
+   * A move asks the target for capacity first, so that what follows can only fail page by page. Windows
+   * of the block are moved under commitLock, each booked before the next: an audit sees pages where
+   * they are paid for.
+   *
+   * A free of such a block finds AWAY in the zone and comes here. Its memory goes back, wherever it is,
+   * and it is stranded: live to nobody. The units that lie in it as a whole are then uncommitted like
+   * any others; for those that it shares with its neighbours memory has to come before its pages may
+   * be handed out, because a unit is committed as a whole. Where there is none, the run stays stranded,
+   * and whoever gives idle memory back tries again.
+   *
+   * Locks are taken in the order moveLock, commitLock of a striped zone, commitLock of a node's zone, a
+   * zone's lock; a second moveLock is only tried.
+   */
+
+  private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
+
+  /** How much is moved under the lock at a time. */
+  private static final long WINDOW_BYTES = 32L << 20;
+
+  /**
+   * What came of a request to move.
+   *
+   * @param answer the run's pages, or a negative number of {@link Zone}
+   * @param refusal why there was no room; else null
+   * @param report where the pages are; null if there was no room, no such run, or one that shares
+   *     an OS page with others
+   */
+  record Answer(int answer, Refusal refusal, MoveReport report) {
+    static Answer of(int answer) {
+      return new Answer(answer, null, null);
+    }
+  }
+
+  /** A run, and which of its OS pages others pay for, counted from its first. */
+  private static final class Block {
+    private final int page;
+    private final int pages;
+    private final Map<Home, BitSet> guests = new LinkedHashMap<>();
+    private boolean stranded;
+    private boolean givenBack;
+
+    Block(int page, int pages) {
+      this.page = page;
+      this.pages = pages;
+    }
+
+    BitSet of(Home guest) {
+      return guests.computeIfAbsent(guest, unused -> new BitSet());
+    }
+
+    /** Returns the zone that pays for an OS page, or null if it is the block's own. */
+    Home payer(int osPage) {
+      for (Map.Entry<Home, BitSet> guest : guests.entrySet()) {
+        if (guest.getValue().get(osPage)) {
+          return guest.getKey();
+        }
+      }
+      return null;
+    }
+
+    int awayOsPages() {
+      return guests.values().stream().mapToInt(BitSet::cardinality).sum();
+    }
+  }
+
+  private final Home home;
+  private final Zone zone;
+  private final MemorySource source;
+  private final ReentrantLock commitLock;
+  private final ReentrantLock moveLock = new ReentrantLock();
+  private final int osPageBytes;
+  private final int pagesPerOsPage;
+
+  /** Written under commitLock; read without, to find out whether there is anything to do. */
+  private final AtomicInteger strandedBlocks = new AtomicInteger();
+
+  /** By their first pages; guarded by commitLock. */
+  private final TreeMap<Integer, Block> blocks = new TreeMap<>();
+
+  MovedBlocks(Home home, MemorySource source, ReentrantLock commitLock) {
+    this.home = home;
+    this.zone = home.zone();
+    this.source = source;
+    this.commitLock = commitLock;
+    this.osPageBytes = source.osPageBytes();
+    this.pagesPerOsPage = osPageBytes / Zone.PAGE_BYTES;
+  }
+
+  /**
+   * Tells where an OS page of a committed unit is to be, for whoever holds commitLock.
+   *
+   * @param osPage counted from the region's first
+   * @return a node, or {@link Residency#NOT_PRESENT} of a stranded run whose memory went back
+   */
+  int node(long osPage) {
+    int page = (int) (osPage * pagesPerOsPage);
+    Map.Entry<Integer, Block> entry = blocks.floorEntry(page);
+    if (entry != null && page < entry.getKey() + entry.getValue().pages) {
+      Block block = entry.getValue();
+      if (block.givenBack) {
+        return Residency.NOT_PRESENT;
+      }
+      Home payer = block.payer((page - block.page) / pagesPerOsPage);
+      if (payer != null) {
+        return payer.backingNode();
+      }
+    }
+    return home.stripe().node(osPage);
+  }
+
+  /**
+   * Moves a live run.
+   *
+   * @param page its first page
+   * @param owner its owner, null for a run without one, or {@link Zone#ANYONE}
+   * @param target the zone of the node that it is moved to; the run's own brings it home
+   */
+  Answer move(int page, Object owner, Home target) {
+    moveLock.lock();
+    try {
+      int pages = zone.beginAway(page, owner);
+      if (pages < 0) {
+        return Answer.of(pages);
+      }
+      try {
+        return page % pagesPerOsPage == 0 && pages % pagesPerOsPage == 0
+            ? new Move(block(page, pages), target).run()
+            : Answer.of(pages);
+      } finally {
+        leaveIfHome(page);
+      }
+    } finally {
+      moveLock.unlock();
+    }
+  }
+
+  private Block block(int page, int pages) {
+    commitLock.lock();
+    try {
+      return blocks.computeIfAbsent(page, unused -> new Block(page, pages));
+    } finally {
+      commitLock.unlock();
+    }
+  }
+
+  private void leaveIfHome(int page) {
+    commitLock.lock();
+    try {
+      Block block = blocks.get(page);
+      if (block == null || block.awayOsPages() == 0) {
+        blocks.remove(page);
+        zone.endAway(page);
+      }
+    } finally {
+      commitLock.unlock();
+    }
+  }
+
+  /** One move of one block; moveLock is held. */
+  private final class Move {
+    private final Block block;
+    private final Home target;
+    private final boolean goesHome;
+
+    /** OS pages that the target pays for already though they may not have come. */
+    private final BitSet expected = new BitSet();
+
+    private final List<MoveReport.Unmoved> unmoved = new ArrayList<>();
+    private int arrived;
+    private boolean hasMoved;
+    private String refusal = "";
+
+    Move(Block block, Home target) {
+      this.block = block;
+      this.target = target;
+      this.goesHome = target == home;
+    }
+
+    Answer run() {
+      int osPages = block.pages / pagesPerOsPage;
+      Refusal full = reserve(osPages);
+      if (full != null) {
+        return new Answer(block.pages, full, null);
+      }
+      try {
+        long step = WINDOW_BYTES / osPageBytes;
+        for (int from = 0; from < osPages; from += (int) step) {
+          moveWindow(from, (int) Math.min(osPages, from + step));
+        }
+      } finally {
+        returnReserved();
+      }
+      if (!hasMoved && !refusal.isEmpty()) {
+        return new Answer(block.pages, new Refusal(Reason.MEMORY_REFUSED, refusal), null);
+      }
+      long bytes = (long) arrived * osPageBytes;
+      return new Answer(block.pages, null, new MoveReport(target.node(), bytes, unmoved));
+    }
+
+    /** Lets the target pay for all pages that it does not pay for yet; returns why it cannot. */
+    private Refusal reserve(int osPages) {
+      commitLock.lock();
+      try {
+        for (int page = 0; page < osPages; page++) {
+          Home payer = block.payer(page);
+          expected.set(page, goesHome ? payer != null : payer != target);
+        }
+        if (goesHome) {
+          int stay = (block.awayOsPages() - expected.cardinality()) * pagesPerOsPage;
+          return zone.setAway(block.page, stay) ? null : full();
+        }
+      } finally {
+        commitLock.unlock();
+      }
+      // Not under commitLock: the target may have to give back what is idle under its own.
+      int pages = expected.cardinality() * pagesPerOsPage;
+      if (pages == 0 || target.takeGuests(pages)) {
+        return null;
+      }
+      return full();
+    }
+
+    private Refusal full() {
+      int pages = expected.cardinality() * pagesPerOsPage;
+      expected.clear();
+      return new Refusal(
+          Reason.CAPACITY_HELD,
+          "wanted_pages=" + pages + ", free_pages=" + target.zone().freePages());
+    }
+
+    private BitSet absolute(BitSet osPages) {
+      BitSet moved = new BitSet();
+      int first = block.page / pagesPerOsPage;
+      osPages.stream().forEach(page -> moved.set(first + page));
+      return moved;
+    }
+
+    private void moveWindow(int from, int to) {
+      commitLock.lock();
+      try {
+        Region region = home.requireRegion();
+        long offset = offset(block.page) + (long) from * osPageBytes;
+        long bytes = (long) (to - from) * osPageBytes;
+        MoveResult result =
+            refusal.isEmpty()
+                ? source.move(region, offset, bytes, target.backingNode())
+                : MoveResult.refused(
+                    refusal, source.residency(region, offset, bytes), target.backingNode());
+        refusal = result.refusal();
+        arrived += result.residency().pagesByNode().getOrDefault(target.backingNode(), 0);
+        if (!result.isRefused()) {
+          book(from, result.residency());
+        }
+        for (MoveResult.Unmoved part : result.unmoved()) {
+          unmoved.add(
+              new MoveReport.Unmoved(
+                  home.addressAt(offset + (long) part.page() * osPageBytes),
+                  (long) part.pages() * osPageBytes,
+                  part.node(),
+                  part.reason()));
+        }
+      } finally {
+        commitLock.unlock();
+      }
+    }
+
+    /** Books the pages that came; commitLock is held. */
+    private void book(int from, Residency now) {
+      BitSet left = new BitSet();
+      for (int i = 0; i < now.pages(); i++) {
+        int page = from + i;
+        if (now.node(i) == target.backingNode() && expected.get(page)) {
+          expected.clear(page);
+          pay(page, left);
+          hasMoved = true;
+        }
+      }
+      if (!goesHome) {
+        home.shares().repay(absolute(left));
+        zone.setAway(block.page, block.awayOsPages() * pagesPerOsPage);
+      }
+    }
+
+    /** Lets nobody but the target pay for a page; adds it to those whose own zone paid. */
+    private void pay(int page, BitSet left) {
+      Home payer = block.payer(page);
+      if (payer == null) {
+        left.set(page);
+      } else {
+        block.of(payer).clear(page);
+        payer.returnGuests(pagesPerOsPage);
+      }
+      if (!goesHome) {
+        block.of(target).set(page);
+      }
+    }
+
+    /** The target pays no longer for what did not come. */
+    private void returnReserved() {
+      commitLock.lock();
+      try {
+        if (goesHome) {
+          zone.setAway(block.page, block.awayOsPages() * pagesPerOsPage);
+        } else {
+          target.returnGuests(expected.cardinality() * pagesPerOsPage);
+        }
+        block.guests.values().removeIf(BitSet::isEmpty);
+      } finally {
+        commitLock.unlock();
+      }
+    }
+  }
+
+  /**
+   * Frees a run for which the zone said {@link Zone#AWAY}.
+   *
+   * @param page its first page
+   * @param owner its owner, or null
+   * @return its pages, or a negative number of {@link Zone}
+   */
+  int free(int page, Object owner) {
+    moveLock.lock();
+    try {
+      commitLock.lock();
+      try {
+        int freed = zone.free(page, owner);
+        if (freed != Zone.AWAY) {
+          return freed;
+        }
+        int pages = zone.strand(page, owner);
+        if (pages > 0) {
+          strandedBlocks.incrementAndGet();
+          blocks.get(page).stranded = true;
+          tryToSettle(blocks.get(page));
+        }
+        return pages;
+      } finally {
+        commitLock.unlock();
+      }
+    } finally {
+      moveLock.unlock();
+    }
+  }
+
+  /** Settles a block whose user is gone; what the platform refuses is asked for again later. */
+  private void tryToSettle(Block block) {
+    try {
+      settle(block);
+    } catch (RuntimeException e) {
+      LOGGER.log(Level.DEBUG, "the memory of a moved block stays where it is for now", e);
+    }
+  }
+
+  /**
+   * Frees stranded runs for which there is memory again, unless somebody moves a block here. One
+   * that fails keeps none of the others.
+   *
+   * @return what failed, or null
+   */
+  RuntimeException settleStranded() {
+    RuntimeException failure = null;
+    if (strandedBlocks.get() == 0 || !moveLock.tryLock()) {
+      return failure;
+    }
+    try {
+      commitLock.lock();
+      try {
+        List<Block> stranded =
+            home.isOpen() ? blocks.values().stream().filter(b -> b.stranded).toList() : List.of();
+        for (Block block : stranded) {
+          try {
+            settle(block);
+          } catch (RuntimeException e) {
+            failure = joined(failure, e);
+          }
+        }
+      } finally {
+        commitLock.unlock();
+      }
+    } finally {
+      moveLock.unlock();
+    }
+    return failure;
+  }
+
+  private void settle(Block block) {
+    Region region = home.requireRegion();
+    if (!block.givenBack) {
+      giveBack(region, block);
+    }
+    List<Edge> edges = edges(block);
+    int pages = edges.stream().mapToInt(edge -> edge.to - edge.from).sum();
+    boolean held = pages == 0 || home.hold(pages);
+    try {
+      if (held && commit(region, edges)) {
+        zone.settle(block.page);
+        blocks.remove(block.page);
+        strandedBlocks.decrementAndGet();
+      }
+    } finally {
+      zone.release(held ? pages : 0);
+    }
+  }
+
+  /** Pages of a run in a unit that the run shares with others. */
+  private record Edge(int from, int to) {
+    long offset() {
+      return MovedBlocks.offset(from);
+    }
+
+    long bytes() {
+      return MovedBlocks.offset(to - from);
+    }
+  }
+
+  private List<Edge> edges(Block block) {
+    int unit = zone.commitPages();
+    int end = block.page + block.pages;
+    int innerFrom = (block.page + unit - 1) / unit * unit;
+    int innerTo = end / unit * unit;
+    return Stream.of(
+            new Edge(block.page, Math.min(end, innerFrom)),
+            new Edge(Math.max(Math.min(end, innerFrom), innerTo), end))
+        .filter(edge -> edge.from < edge.to)
+        .toList();
+  }
+
+  /** Commits all edges or none. */
+  private boolean commit(Region region, List<Edge> edges) {
+    List<Edge> committed = new ArrayList<>();
+    try {
+      for (Edge edge : edges) {
+        if (home.shares().lend(edge.offset(), edge.bytes()) != null) {
+          return false;
+        }
+        committed.add(edge);
+        if (!source.commit(region, edge.offset(), edge.bytes()).isCommitted()) {
+          return false;
+        }
+      }
+      committed.clear();
+      return true;
+    } finally {
+      for (Edge edge : committed) {
+        source.purge(region, edge.offset(), edge.bytes());
+        home.shares().repay(edge.offset(), edge.bytes());
+      }
+    }
+  }
+
+  private void giveBack(Region region, Block block) {
+    source.purge(region, offset(block.page), offset(block.pages));
+    block.givenBack = true;
+    BitSet own = new BitSet();
+    int first = block.page / pagesPerOsPage;
+    own.set(first, first + block.pages / pagesPerOsPage);
+    block.guests.forEach(
+        (guest, osPages) -> {
+          guest.returnGuests(osPages.cardinality() * pagesPerOsPage);
+          osPages.stream().forEach(page -> own.clear(first + page));
+        });
+    block.guests.clear();
+    home.shares().repay(own);
+    zone.setAway(block.page, block.pages);
+  }
+
+  private static RuntimeException joined(RuntimeException first, RuntimeException next) {
+    if (first == null) {
+      return next;
+    }
+    first.addSuppressed(next);
+    return first;
+  }
+
+  private static long offset(int page) {
+    return (long) page * Zone.PAGE_BYTES;
+  }
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.numa;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** A kernel that promises no more than it has: {@code vm.overcommit_memory=2}, set in a guest. */
+final class PromiseTest {
+  private static final Path MODE = Path.of("/proc/sys/vm/overcommit_memory");
+
+  @BeforeEach
+  void countWhatIsWritable() throws IOException {
+    ThisHost.assumeGuest("it lets the kernel refuse memory to every program");
+    Files.writeString(MODE, "2");
+  }
+
+  @AfterEach
+  void countWhatIsUsed() throws IOException {
+    if (ThisHost.isGuest()) {
+      Files.writeString(MODE, "0");
+    }
+  }
+
+  @Test
+  void whatIsNotPromisedIsAnException() throws Exception {
+    try (ProbeProcess child = ProbeProcess.start("true", "overcommit")) {
+      assertEquals(0, child.await(), child::toString);
+      String text = child.toString();
+      assertTrue(text.contains("LIMIT_REACHED vm.overcommit_memory=2, mprotect=ENOMEM, "), text);
+      assertTrue(text.contains("works again, "), text);
+    }
+  }
+}
