@@ -10,6 +10,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntSupplier;
+import java.util.function.LongPredicate;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
@@ -37,6 +38,7 @@ public final class AddressOnlySource implements MemorySource {
   private final int osPageBytes;
   private final IntSupplier currentNode;
   private final Map<Integer, AtomicLong> freeBytes = new ConcurrentHashMap<>();
+  private volatile LongPredicate pinned = page -> false;
   private final AtomicLong nextAddress = new AtomicLong(FIRST_ADDRESS);
 
   private AddressOnlySource(Machine machine, int osPageBytes, IntSupplier currentNode) {
@@ -190,7 +192,7 @@ public final class AddressOnlySource implements MemorySource {
       }
       long wanted = 0;
       for (long at = offset; at < last; at += osPageBytes) {
-        wanted += own.node(at) == node ? 0 : osPageBytes;
+        wanted += own.node(at) == node || isPinned(own, at) ? 0 : osPageBytes;
       }
       CommitResult room = charge(Map.of(node, wanted));
       if (!room.isCommitted()) {
@@ -198,13 +200,26 @@ public final class AddressOnlySource implements MemorySource {
       }
       for (long at = offset; at < last; at += osPageBytes) {
         int from = own.node(at);
-        if (from != node) {
+        if (from != node && !isPinned(own, at)) {
           account(from).addAndGet(osPageBytes);
           own.move(at, node);
         }
       }
-      return MoveResult.of(residency(region, offset, bytes), node, page -> "");
+      return MoveResult.of(residency(region, offset, bytes), node, page -> "pinned");
     }
+  }
+
+  private boolean isPinned(Invented own, long offset) {
+    return pinned.test(own.address() + offset);
+  }
+
+  /**
+   * Lets pages stay where they are whatever is moved.
+   *
+   * @param pages which do, by their first byte's address
+   */
+  public void pin(LongPredicate pages) {
+    pinned = pages;
   }
 
   @Override
