@@ -95,8 +95,8 @@ final class LimitProbe {
 
   private NodeAllocator open(MemorySource source, long bytes) {
     long capacity = Math.min(bytes, host.machine().node(node).bytes());
-    // Without the thread that purges and audits: glibc maps 128 MiB when a thread first allocates, of the same
-    // margin.
+    // Without the thread that purges and audits: glibc maps 128 MiB when a thread first allocates,
+    // of the same margin.
     return NodeAllocator.builder()
         .source(source)
         .capacity(node, capacity)

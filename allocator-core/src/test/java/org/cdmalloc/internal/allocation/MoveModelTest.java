@@ -23,6 +23,7 @@ import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
+import org.cdmalloc.PlacementAudit;
 import org.cdmalloc.Zeroing;
 import org.cdmalloc.spi.AddressOnlySource;
 import org.cdmalloc.spi.Region;
@@ -288,7 +289,9 @@ final class MoveModelTest {
         assertEquals(block.nodes, nodes(block.address));
         assertEquals(block.bytes, allocation.usableBytes(block.address));
       }
-      assertEquals(List.of(), parts.audit().displacements());
+      PlacementAudit audit = parts.audit();
+      assertEquals(List.of(), audit.displacements());
+      assertEquals(0, audit.unknownBytes());
       long live = report.nodes().stream().mapToLong(NodeReport::liveBlocks).sum();
       live += report.stripes().stream().mapToLong(stripe -> stripe.liveBlocks()).sum();
       assertEquals(blocks.size(), live);
