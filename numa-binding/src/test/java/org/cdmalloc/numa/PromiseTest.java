@@ -11,13 +11,21 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A kernel that promises no more than it has: {@code vm.overcommit_memory=2}, set in a guest. */
+/**
+ * A kernel that promises no more than it may, {@code vm.overcommit_memory=2}, set in a guest: 600
+ * MiB in all, whatever swap there is, which is less than a node of the guest has.
+ */
 final class PromiseTest {
   private static final Path MODE = Path.of("/proc/sys/vm/overcommit_memory");
+  private static final Path BESIDE_SWAP = Path.of("/proc/sys/vm/overcommit_kbytes");
+  private static final Path OF_MEMORY = Path.of("/proc/sys/vm/overcommit_ratio");
+  private static final long PROMISED_BYTES = 600L << 20;
 
   @BeforeEach
   void countWhatIsWritable() throws IOException {
     ThisHost.assumeGuest("it lets the kernel refuse memory to every program");
+    long swapBytes = KeyedText.of(Path.of("/proc/meminfo")).bytes("SwapTotal:");
+    Files.writeString(BESIDE_SWAP, Long.toString((PROMISED_BYTES - swapBytes) / 1024));
     Files.writeString(MODE, "2");
   }
 
@@ -25,6 +33,8 @@ final class PromiseTest {
   void countWhatIsUsed() throws IOException {
     if (ThisHost.isGuest()) {
       Files.writeString(MODE, "0");
+      // The kernel's default, which takes the place of the other.
+      Files.writeString(OF_MEMORY, "50");
     }
   }
 
