@@ -19,8 +19,11 @@ final class LinuxRegion extends Region {
   /** What has the policy BIND; holds what is committed, and what was purged beyond the budget. */
   private final RangeSet policyBind = new RangeSet();
 
-  /** What was moved, and so is bound to other nodes than the region's. */
-  private final MovedRanges moved = new MovedRanges();
+  /** The mappings that a moved range may add: itself, and what is behind it. */
+  static final int MAPPINGS_PER_MOVE = 2;
+
+  /** What was moved, each time apart, and so is bound to other nodes than the region's. */
+  private final RangeSet moved = new RangeSet();
 
   /** What may hold old content though it is not committed: giving it back failed. */
   private final RangeSet stale = new RangeSet();
@@ -84,7 +87,7 @@ final class LinuxRegion extends Region {
     return policyBind;
   }
 
-  MovedRanges moved() {
+  RangeSet moved() {
     return moved;
   }
 
@@ -118,7 +121,7 @@ final class LinuxRegion extends Region {
    * do, each of which has an anon_vma of its own.
    */
   int mappings() {
-    int byPolicy = policyBind.pieces(bytes()) + moved.cuts();
+    int byPolicy = policyBind.pieces(bytes()) + MAPPINGS_PER_MOVE * moved.runs();
     return opensWhole ? byPolicy : byPolicy + opened.pieces(bytes()) + windows;
   }
 

@@ -254,10 +254,11 @@ final class Migration {
       return room.detail();
     }
     // At most: one range more, and another where it cuts one that was moved before.
-    if (!budget.change(region.heldMappings(), region.mappings() + 2 * MovedRanges.CUTS)) {
+    if (!budget.change(
+        region.heldMappings(), region.mappings() + 2 * LinuxRegion.MAPPINGS_PER_MOVE)) {
       return budget.toString();
     }
-    region.moved().add(move.start, move.end);
+    region.moved().addApart(move.start, move.end);
     NodeMask nodes = region.nodes().or(found(before)).or(NodeMask.of(move.node));
     int errno = bind(move, nodes);
     if (errno == 0) {

@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** A set of bytes kept as runs that neither overlap nor touch. Not safe for several threads. */
+/**
+ * A set of bytes kept as runs that do not overlap, and touch only where they were added apart. Not
+ * safe for several threads.
+ */
 final class RangeSet {
   /** The bytes from start to end, exclusive. */
   record Range(long start, long end) {
@@ -29,6 +32,17 @@ final class RangeSet {
       run = runs.floorEntry(to);
     }
     runs.put(from, to);
+  }
+
+  /** Adds the bytes from start to end, exclusive, as a run of their own. */
+  void addApart(long start, long end) {
+    remove(start, end);
+    runs.put(start, end);
+  }
+
+  /** Returns how many runs there are. */
+  int runs() {
+    return runs.size();
   }
 
   /** Removes the bytes from start to end, exclusive. */

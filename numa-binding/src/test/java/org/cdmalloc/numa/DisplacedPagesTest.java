@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.sun.jna.Memory;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.io.IOException;
@@ -48,13 +47,6 @@ final class DisplacedPagesTest {
   private static final long MEBIBYTE = 1 << 20;
   private static final int BYTES = 8 << 20;
   private static final int MADV_POPULATE_WRITE = 23;
-
-  // Of x86-64, the guests' architecture.
-  private static final int CLOSE = 3;
-  private static final int IO_URING_SETUP = 425;
-  private static final int IO_URING_REGISTER = 427;
-  private static final int IORING_REGISTER_BUFFERS = 0;
-  private static final int IO_URING_PARAMS_BYTES = 120;
 
   private NodeMask devices;
   private NodeMask system;
@@ -211,36 +203,17 @@ final class DisplacedPagesTest {
     DeviceNode device = open(Duration.ofMillis(10));
     ByteBuffer block = device.allocateBuffer(BYTES).putLong(0, 42);
     try (CapturedLog log = new CapturedLog();
-        Memory parameters = new Memory(IO_URING_PARAMS_BYTES);
-        Memory vector = new Memory(2 * Long.BYTES)) {
-      parameters.clear();
-      long ring = LibC.syscall(IO_URING_SETUP, 4, Pointer.nativeValue(parameters), 0, 0, 0, 0);
-      assertTrue(ring >= 0, () -> Errno.name(Errno.last()));
-      vector.setLong(0, address(block));
-      vector.setLong(Long.BYTES, BYTES);
-      try {
-        long result =
-            LibC.syscall(
-                IO_URING_REGISTER,
-                ring,
-                IORING_REGISTER_BUFFERS,
-                Pointer.nativeValue(vector),
-                1,
-                0,
-                0);
-        assertEquals(0, result, () -> Errno.name(Errno.last()));
-        log.await("memory does not lie where it was committed");
-        assertFalse(memory.report().displacements().isEmpty());
-        // The sampler may have looked while the call was moving page after page.
-        List<Displacement> pinned = memory.audit().displacements();
-        assertAllDisplaced(LONG_TERM_PIN, system, pinned);
-        assertTrue(
-            pinned.get(0).evidence().startsWith("VmPin=" + BYTES + ", files_that_pin={io_uring=1}"),
-            pinned::toString);
-        assertEquals(42, block.getLong(0));
-      } finally {
-        LibC.syscall(CLOSE, ring, 0, 0, 0, 0, 0);
-      }
+        PinnedRange pin = new PinnedRange(address(block), BYTES)) {
+      assertTrue(pin.isPinned());
+      log.await("memory does not lie where it was committed");
+      assertFalse(memory.report().displacements().isEmpty());
+      // The sampler may have looked while the call was moving page after page.
+      List<Displacement> pinned = memory.audit().displacements();
+      assertAllDisplaced(LONG_TERM_PIN, system, pinned);
+      assertTrue(
+          pinned.get(0).evidence().startsWith("VmPin=" + BYTES + ", files_that_pin={io_uring=1}"),
+          pinned::toString);
+      assertEquals(42, block.getLong(0));
     }
     assertAllDisplaced(LONG_TERM_PIN, system, memory.audit().displacements());
     device.free(block);

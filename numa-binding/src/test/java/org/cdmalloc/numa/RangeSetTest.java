@@ -49,4 +49,20 @@ final class RangeSetTest {
     }
     assertEquals(pieces, set.pieces(LIMIT), message);
   }
+
+  @Test
+  void whatIsAddedApartStaysApartAndTakesThePlaceOfWhatItOverlaps() {
+    RangeSet set = new RangeSet();
+    set.addApart(10, 20);
+    set.addApart(20, 30);
+    assertEquals(2, set.runs());
+    assertEquals(20, set.coveredBytes(0, 100));
+    set.addApart(12, 15);
+    assertEquals(4, set.runs());
+    assertEquals(20, set.coveredBytes(0, 100));
+    set.addApart(5, 25);
+    assertEquals(2, set.runs());
+    set.remove(0, 100);
+    assertEquals(0, set.runs());
+  }
 }

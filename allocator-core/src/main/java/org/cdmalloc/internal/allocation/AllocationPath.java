@@ -194,7 +194,7 @@ public final class AllocationPath {
       try {
         bytes += zone.purge(onlyIdle);
       } catch (RuntimeException e) {
-        failure = BackedZone.joined(failure, e);
+        failure = Failures.joined(failure, e);
       }
     }
     if (failure != null) {
@@ -441,7 +441,7 @@ public final class AllocationPath {
         zone.close();
       } catch (RuntimeException e) {
         // The other zones must be closed all the same.
-        failure = BackedZone.joined(failure, e);
+        failure = Failures.joined(failure, e);
       }
     }
     if (failure != null) {

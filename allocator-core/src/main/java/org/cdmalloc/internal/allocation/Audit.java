@@ -55,7 +55,7 @@ final class Audit {
           unknownBytes += look.unknownBytes();
           returnedBytes += look.returnedBytes();
         } catch (RuntimeException e) {
-          failure = BackedZone.joined(failure, e);
+          failure = Failures.joined(failure, e);
         }
       }
     }

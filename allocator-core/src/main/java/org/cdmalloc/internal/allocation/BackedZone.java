@@ -374,7 +374,7 @@ public final class BackedZone implements Home {
         source.purge(target, unitOffset(unit), unitBytes(unit, after));
         zeroed = true;
       } catch (RuntimeException e) {
-        failure = joined(failure, e);
+        failure = Failures.joined(failure, e);
       } finally {
         if (retired) {
           BitSet range = new BitSet();
@@ -440,17 +440,6 @@ public final class BackedZone implements Home {
    */
   int nameOf(int backing) {
     return backing == backingNode ? node : backing;
-  }
-
-  /** Returns the first of several failures, with the others under it. */
-  static RuntimeException joined(RuntimeException first, RuntimeException next) {
-    if (first == null) {
-      return next;
-    }
-    if (first != next) {
-      first.addSuppressed(next);
-    }
-    return first;
   }
 
   /**

@@ -410,7 +410,7 @@ final class MovedBlocks {
           try {
             settle(block);
           } catch (RuntimeException e) {
-            failure = joined(failure, e);
+            failure = Failures.joined(failure, e);
           }
         }
       } finally {
@@ -501,14 +501,6 @@ final class MovedBlocks {
     block.guests.clear();
     home.shares().repay(own);
     zone.setAway(block.page, block.pages);
-  }
-
-  private static RuntimeException joined(RuntimeException first, RuntimeException next) {
-    if (first == null) {
-      return next;
-    }
-    first.addSuppressed(next);
-    return first;
   }
 
   private static long offset(int page) {

@@ -104,7 +104,7 @@ public final class Scope {
       try {
         allocation.freeOwned(block.address, block);
       } catch (RuntimeException e) {
-        failure = BackedZone.joined(failure, e);
+        failure = Failures.joined(failure, e);
       }
     }
     if (failure != null) {
