@@ -2,35 +2,63 @@
 package org.cdmalloc;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Objects;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.allocation.AllocationPath;
+import org.cdmalloc.internal.allocation.DeviceRequests;
 import org.cdmalloc.internal.allocation.DeviceZone;
-import org.cdmalloc.internal.allocation.Requests;
 
 /**
- * The right to use a device node: the node's one root capability, from {@link
- * NodeAllocator#device(int)}. A request through it is served by that node or not at all; it never
- * falls back to system memory or to another device (J. Hubbard, linux-mm, 8 March 2017: "no
- * automatic use in either direction").
+ * The right to use a device node, for one holder. The node's root capability is {@link
+ * NodeAllocator#device(int)}; narrower ones are made from it, and from each other: with a quota,
+ * with a budget for spilling, with a name, and each can be revoked. A request through it is served
+ * by the node or not at all; it never falls back to another device, and to system memory only
+ * within the budgets of {@link #spilling} (J. Hubbard, linux-mm, 8 March 2017: "no automatic use in
+ * either direction").
  *
- * <p>The right is this object and nothing else: no thread, no policy and no inheritance gives it.
- * It stops accidents and confused deputies, not hostile code in the same JVM.
+ * <p><b>Whose right.</b> The right is this object, and what it hands out: its {@link #placement()}
+ * and arenas. No thread, no policy and no inheritance gives it; what a request does not name, it
+ * does not have. It stops accidents and confused deputies, not hostile code in the same JVM.
  *
- * <p>Safe for use by any number of threads.
+ * <p><b>Accounts.</b> A request is charged to its capability and to all that it was made from, in
+ * the block's usable bytes, before memory is looked for; a block is credited when it is freed, by
+ * whomever. A request that is not served is charged nothing, but counts until that is known:
+ * another one at the same moment may find the quota used up by it.
+ *
+ * <p><b>Contents.</b> Where a node has had several holders, memory that was in use is zeroed before
+ * it is handed to one of them, by raw address and uninitialised buffer too, unless zeroing is
+ * {@link Zeroing#NEVER}; so is what a spilled block takes of system memory and gives back. Costs
+ * such requests a write of the block.
+ *
+ * <p><b>Cost.</b> A block costs some fifty bytes of the Java heap while it is live, in an arena
+ * some hundred and fifty. Safe for use by any number of threads.
  */
 public final class DeviceNode {
   private static final long ANY = 1;
 
   private final DeviceZone zone;
   private final AllocationPath allocation;
+  private final Account account;
   private final Placement placement;
-  private final Requests requests;
+  private final DeviceRequests requests;
 
   DeviceNode(DeviceZone zone, AllocationPath allocation) {
+    this(zone, allocation, zone.account());
+  }
+
+  private DeviceNode(DeviceZone zone, AllocationPath allocation, Account account) {
     this.zone = zone;
     this.allocation = allocation;
-    this.placement = Placement.onDevice(zone.node(), zone);
-    this.requests = new Requests(allocation, placement, zone);
+    this.account = account;
+    this.placement = Placement.onDevice(zone.node(), this);
+    this.requests = new DeviceRequests(allocation, placement, zone, account);
+  }
+
+  /** Returns the requests in this right. */
+  DeviceRequests requests() {
+    return requests;
   }
 
   /**
@@ -43,15 +71,124 @@ public final class DeviceNode {
   }
 
   /**
+   * Returns who holds this capability, for reports and messages.
+   *
+   * @return the names from the root's on: {@code device2}, {@code device2/1}, {@code device2/cache}
+   */
+  public String holder() {
+    return account.holder();
+  }
+
+  /**
+   * Makes a narrower capability that may use so much. Blocks of it count here too.
+   *
+   * @param bytes the most that its blocks and those of narrower ones may use together, in usable
+   *     bytes; spilled blocks count; more than this capability may use is allowed, and never
+   *     reached
+   * @return a new capability, held by whoever is given it
+   * @throws IllegalArgumentException if {@code bytes} is negative
+   */
+  public DeviceNode withQuota(long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("quota is negative: bytes=" + bytes + "; give 0 or more");
+    }
+    return new DeviceNode(zone, allocation, account.withQuota(bytes));
+  }
+
+  /**
+   * Makes a narrower capability whose blocks may lie in system memory when the node has no room,
+   * nearest node to the device first. Before a system node is tried the block's usable bytes are
+   * taken of the budget, and of those of the capability that this is made from if it spills; where
+   * one is used up, nothing is spilled. A system node then serves only above its low mark, and only
+   * if the node has room by the kernel's account too.
+   *
+   * <p>A block is credited to the budget when it is freed, and as far as it is moved to the device
+   * ({@link NodeAllocator#move(long, Placement)}); a block of the device that is moved to system
+   * memory by name takes nothing of the budget.
+   *
+   * @param budget how much; others may share it
+   * @return a new capability, as one with a quota
+   */
+  public DeviceNode spilling(SpillBudget budget) {
+    Allowance allowance = Objects.requireNonNull(budget, "budget").allowance();
+    return new DeviceNode(zone, allocation, account.spilling(allowance));
+  }
+
+  /**
+   * Makes a narrower capability with a name, for reports and messages.
+   *
+   * @param name the last part of its {@link #holder()}; need not be unique
+   * @return a new capability without a quota of its own
+   * @throws IllegalArgumentException if the name is empty, or has a slash or a line break
+   */
+  public DeviceNode named(String name) {
+    if (name.isBlank() || name.indexOf('/') >= 0 || name.lines().count() > 1) {
+      throw new IllegalArgumentException(
+          "not a holder's name: name=" + name + "; give one line without a slash");
+    }
+    return new DeviceNode(zone, allocation, account.named(name));
+  }
+
+  /**
+   * Serves nothing in this right any more, nor in those that were made from it: from now on
+   * requests and moves fail with {@link NodeAccessException}. One that was charged before may still
+   * complete. Blocks live until they are freed; {@link #outstanding()} lists them. Does nothing the
+   * second time.
+   *
+   * @throws IllegalStateException if this is the node's root capability
+   */
+  public void revoke() {
+    if (account == zone.account()) {
+      throw new IllegalStateException(
+          "a root capability cannot be revoked: node="
+              + zone.node()
+              + "; hand out narrower ones, and revoke those");
+    }
+    account.end();
+  }
+
+  /**
+   * Reports on this holder and on all that hold a capability made from this one. Capabilities that
+   * nobody can reach any more, and have no block, are left out.
+   *
+   * @return a holder before those below it
+   */
+  public List<HolderReport> holders() {
+    return zone.holders(account);
+  }
+
+  /**
+   * Lists the blocks that are charged here, to this holder and to those below it. Walks all zones
+   * of the allocator, some pages at a time: what is allocated or freed meanwhile may be in it or
+   * not.
+   *
+   * @return a new list
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public List<DeviceBlock> outstanding() {
+    return allocation.blocks(account);
+  }
+
+  /**
    * Brings the node into use: reserves address space for its capacity. Before, nothing of it is
    * reserved or listed. Does nothing if the node is online.
    *
-   * @throws NodeAccessException if the kernel refuses to bind memory, so that nobody could say
-   *     where it lies
+   * @throws NodeAccessException if this is not the node's root capability; if the kernel refuses to
+   *     bind memory, so that nobody could say where it lies
    * @throws NativeCallException if the address space cannot be reserved
    * @throws IllegalStateException if the allocator is closed
    */
   public void online() {
+    if (account != zone.account()) {
+      throw new NodeAccessException(
+          "only the root capability brings a device node online: node="
+              + zone.node()
+              + ", holder="
+              + account.holder()
+              + "; call NodeAllocator.device("
+              + zone.node()
+              + ").online()");
+    }
     zone.online();
   }
 
@@ -70,7 +207,8 @@ public final class DeviceNode {
    *
    * @param bytes its size, 0 or more; 0 counts as 1; rounded up to whole pages of 4 KiB
    * @return its address, a multiple of 4096
-   * @throws NodeMemoryExhaustedException if the node has no room
+   * @throws NodeMemoryExhaustedException if the node has no room, or the quota
+   * @throws NodeAccessException if the capability was revoked
    * @throws IllegalArgumentException if {@code bytes} is negative
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
@@ -84,7 +222,8 @@ public final class DeviceNode {
    * @param bytes as for {@link #allocate(long)}
    * @param alignment a power of two, 1 … 2 MiB
    * @return its address, a multiple of both 4096 and the alignment
-   * @throws NodeMemoryExhaustedException if the node has no room
+   * @throws NodeMemoryExhaustedException if the node has no room, or the quota
+   * @throws NodeAccessException if the capability was revoked
    * @throws IllegalArgumentException if {@code bytes} is negative, or the alignment not as said
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
@@ -96,7 +235,8 @@ public final class DeviceNode {
    * Allocates a block on this node if it has room.
    *
    * @param bytes as for {@link #allocate(long)}
-   * @return its address, or 0 if the node has no room
+   * @return its address, or 0 if the node has no room, or the quota
+   * @throws NodeAccessException if the capability was revoked
    * @throws IllegalArgumentException if {@code bytes} is negative
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
@@ -109,7 +249,8 @@ public final class DeviceNode {
    *
    * @param bytes its capacity, 0 or more
    * @return a direct, big-endian buffer of exactly that capacity
-   * @throws NodeMemoryExhaustedException if the node has no room
+   * @throws NodeMemoryExhaustedException if the node has no room, or the quota
+   * @throws NodeAccessException if the capability was revoked
    * @throws IllegalArgumentException if {@code bytes} is negative
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
@@ -122,7 +263,8 @@ public final class DeviceNode {
    *
    * @param bytes its capacity, 0 or more
    * @return a direct, big-endian buffer of exactly that capacity
-   * @throws NodeMemoryExhaustedException if the node has no room
+   * @throws NodeMemoryExhaustedException if the node has no room, or the quota
+   * @throws NodeAccessException if the capability was revoked
    * @throws IllegalArgumentException if {@code bytes} is negative
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
@@ -134,7 +276,9 @@ public final class DeviceNode {
    * Allocates a zeroed buffer on this node if it has room.
    *
    * @param bytes its capacity, 0 or more
-   * @return a direct, big-endian buffer of exactly that capacity, or null if the node has no room
+   * @return a direct, big-endian buffer of exactly that capacity, or null if the node has no room,
+   *     or the quota
+   * @throws NodeAccessException if the capability was revoked
    * @throws IllegalArgumentException if {@code bytes} is negative
    * @throws IllegalStateException if the node is not online or the allocator is closed
    */
@@ -205,9 +349,15 @@ public final class DeviceNode {
     return new NodeArena(allocation, requests);
   }
 
-  /** Prints {@code DeviceNode[node=2, online=true]}. */
+  /** Prints {@code DeviceNode[node=2, holder=device2, online=true]}. */
   @Override
   public String toString() {
-    return "DeviceNode[node=" + zone.node() + ", online=" + zone.isOnline() + "]";
+    return "DeviceNode[node="
+        + zone.node()
+        + ", holder="
+        + holder()
+        + ", online="
+        + zone.isOnline()
+        + "]";
   }
 }

@@ -29,9 +29,14 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param displacements what did not lie where it was committed when it was last looked at, as
  *     {@link NodeAllocator#audit()} and its sampler look, and was not given back; by node, then by
  *     where it was found
+ * @param holders every holder of a device's capability, by node, a holder before those below it;
+ *     what one uses is in the figures of its node, and of system nodes as far as it was spilled
  */
 public record MemoryReport(
-    List<NodeReport> nodes, List<StripeReport> stripes, List<Displacement> displacements) {
+    List<NodeReport> nodes,
+    List<StripeReport> stripes,
+    List<Displacement> displacements,
+    List<HolderReport> holders) {
   /**
    * The figures of all nodes of one kind, added up; striped zones are in {@code stripedBytes}
    * alone.
@@ -60,6 +65,7 @@ public record MemoryReport(
    * @param nodes one report per node, in any order
    * @param stripes one report per striped zone
    * @param displacements as {@link #displacements()}
+   * @param holders as {@link #holders()}
    * @throws IllegalArgumentException if two reports are of one node
    * @throws NullPointerException if an argument or an element is null
    */
@@ -75,6 +81,7 @@ public record MemoryReport(
     nodes = List.copyOf(ascending);
     stripes = List.copyOf(stripes);
     displacements = List.copyOf(displacements);
+    holders = List.copyOf(holders);
   }
 
   /**

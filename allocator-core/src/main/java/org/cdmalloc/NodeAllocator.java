@@ -14,11 +14,11 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.Assembly;
-import org.cdmalloc.internal.allocation.BackedZone;
-import org.cdmalloc.internal.allocation.DeviceZone;
-import org.cdmalloc.internal.allocation.Paths;
+import org.cdmalloc.internal.allocation.Destination;
+import org.cdmalloc.internal.allocation.DeviceRequests;
 import org.cdmalloc.internal.allocation.Requests;
 import org.cdmalloc.internal.allocation.Sources;
+import org.cdmalloc.internal.allocation.SystemRequests;
 import org.cdmalloc.internal.allocation.Warnings;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
@@ -308,7 +308,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * @throws IllegalStateException as there
    */
   public MoveReport move(ByteBuffer buffer, Placement placement) {
-    BackedZone target = target(placement);
+    Destination target = target(placement);
     return allocation.move(Objects.requireNonNull(buffer, "buffer"), target, placement);
   }
 
@@ -332,8 +332,8 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     return arena.scope().move(target(placement), placement);
   }
 
-  private BackedZone target(Placement placement) {
-    return requests(Objects.requireNonNull(placement, "placement")).target();
+  private Destination target(Placement placement) {
+    return requests(Objects.requireNonNull(placement, "placement")).destination();
   }
 
   /**
@@ -404,23 +404,26 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     allocation.requireOpen();
     Requests requests = resolved.get(placement);
     if (requests == null) {
-      requests = new Requests(allocation, placement, paths(placement));
-      Requests before = resolved.putIfAbsent(placement, requests);
-      requests = before == null ? requests : before;
+      // The right is looked for in the placement, and nowhere else.
+      Object capability = placement.capability();
+      requests = capability == null ? resolve(placement) : granted(placement, capability);
     }
     return requests;
   }
 
-  private Paths paths(Placement placement) {
-    Object capability = placement.capability();
-    if (capability == null) {
-      return parts.system().of(placement);
-    }
-    if (parts.devices().get(placement.nodes().first()) != capability) {
+  private Requests resolve(Placement placement) {
+    Requests requests = new SystemRequests(allocation, placement, parts.system().of(placement));
+    Requests before = resolved.putIfAbsent(placement, requests);
+    return before == null ? requests : before;
+  }
+
+  private Requests granted(Placement placement, Object capability) {
+    DeviceRequests requests = ((DeviceNode) capability).requests();
+    if (!requests.isOf(allocation)) {
       throw new IllegalArgumentException(
           "placement is of another allocator's device: placement=" + placement);
     }
-    return (DeviceZone) capability;
+    return requests;
   }
 
   /** Describes an allocator. Not safe for use by several threads. */

@@ -44,6 +44,8 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
      * given back.
      */
     CAPACITY_HELD("its capacity is committed elsewhere"),
+    /** The capability, or one that it was made from, has used its quota; the detail says whose. */
+    QUOTA_REACHED("the holder's quota is used up"),
     /** Others were faster; the node may have room now. */
     CONTENDED("others were faster; it may have room now");
 
@@ -70,6 +72,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
     TRIM("call trim()"),
     SMALLER_BLOCKS("ask for smaller blocks"),
     RAISE_CAPACITY("raise capacity(node, bytes)"),
+    RAISE_QUOTA("ask for a capability with a larger quota"),
     LIFT_LIMIT("raise or relieve what the refusal names"),
     MORE_NODES("name more nodes");
 
@@ -190,7 +193,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
                 + ", must_stay_free_bytes="
                 + floorBytes
                 + capacity();
-        case FULL, CONTENDED -> wanted() + ", free_bytes=" + freeBytes + capacity();
+        case FULL, CONTENDED, QUOTA_REACHED -> wanted() + ", free_bytes=" + freeBytes + capacity();
         case FRAGMENTED -> wanted() + ", free_bytes=" + freeBytes + fragmentation();
         case MEMORY_REFUSED -> "free_bytes=" + freeBytes + capacity() + kernelFree();
         case CAPACITY_HELD -> wanted() + ", free_bytes=" + freeBytes + capacity() + kernelFree();
@@ -235,6 +238,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
         case MEMORY_REFUSED -> EnumSet.of(Advice.LIFT_LIMIT, Advice.MORE_NODES);
         case CAPACITY_HELD ->
             EnumSet.of(Advice.FREE_BLOCKS, Advice.TRIM, Advice.RAISE_CAPACITY, Advice.MORE_NODES);
+        case QUOTA_REACHED -> EnumSet.of(Advice.FREE_BLOCKS, Advice.RAISE_QUOTA);
         case CONTENDED -> EnumSet.of(Advice.TRY_AGAIN);
       };
     }

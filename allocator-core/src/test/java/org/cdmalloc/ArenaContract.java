@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /** What {@link NodeArena} promises. */
-abstract class ArenaContract extends DeviceContract {
+abstract class ArenaContract extends SpillContract {
   private static final int THREADS = 4;
   private static final int ROUNDS = 25;
 

@@ -22,7 +22,7 @@ class MemoryReportTest {
   private static final long MEBIBYTE = 1 << 20;
 
   private static MemoryReport of(NodeReport... nodes) {
-    return new MemoryReport(List.of(nodes), List.of(), List.of());
+    return new MemoryReport(List.of(nodes), List.of(), List.of(), List.of());
   }
 
   private static MemoryReport counting(NumaCounters... counters) {
@@ -30,7 +30,7 @@ class MemoryReportTest {
     for (NumaCounters each : counters) {
       nodes.add(ReportFixture.system(nodes.size(), 0, 0, each));
     }
-    return new MemoryReport(nodes, List.of(), List.of());
+    return new MemoryReport(nodes, List.of(), List.of(), List.of());
   }
 
   @Test
@@ -111,10 +111,12 @@ class MemoryReportTest {
     List<NodeReport> nodes = new ArrayList<>(ReportFixture.small().nodes());
     List<StripeReport> stripes = new ArrayList<>(ReportFixture.small().stripes());
     List<Displacement> displacements = new ArrayList<>(ReportFixture.small().displacements());
-    MemoryReport report = new MemoryReport(nodes, stripes, displacements);
+    List<HolderReport> holders = new ArrayList<>(ReportFixture.small().holders());
+    MemoryReport report = new MemoryReport(nodes, stripes, displacements, holders);
     nodes.clear();
     stripes.clear();
     displacements.clear();
+    holders.clear();
     assertEquals(ReportFixture.small(), report);
     assertThrows(UnsupportedOperationException.class, () -> report.nodes().clear());
   }

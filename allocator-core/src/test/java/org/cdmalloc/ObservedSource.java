@@ -141,6 +141,11 @@ final class ObservedSource implements MemorySource {
   }
 
   @Override
+  public CommitResult room(int node, long bytes) {
+    return source.room(node, bytes);
+  }
+
+  @Override
   public ByteBuffer view(Region region, long offset, int bytes) {
     return source.view(region, offset, bytes);
   }

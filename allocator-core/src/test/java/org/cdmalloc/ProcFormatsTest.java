@@ -294,9 +294,12 @@ class ProcFormatsTest {
     assertEquals(
         Map.of(),
         ProcText.buddyinfo(
-            new MemoryReport(List.of(report.node(9)), List.of(), List.of()).buddyinfo()));
+            new MemoryReport(List.of(report.node(9)), List.of(), List.of(), List.of())
+                .buddyinfo()));
     assertEquals(
-        "", new MemoryReport(List.of(report.node(9)), report.stripes(), List.of()).zoneinfo());
+        "",
+        new MemoryReport(List.of(report.node(9)), report.stripes(), List.of(), List.of())
+            .zoneinfo());
     assertEquals(counters(NumaCounters.ZERO), ProcText.numastat(report.numastat(9)));
   }
 

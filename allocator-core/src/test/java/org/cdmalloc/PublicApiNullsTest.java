@@ -102,6 +102,9 @@ final class PublicApiNullsTest {
     values.put(Region.class, () -> source.reserve(0, 4096));
     values.put(Residency.class, () -> new Residency(4096, new int[] {0}, ""));
     values.put(Stripe.class, () -> Stripe.of(0));
+    values.put(SpillBudget.class, () -> SpillBudget.ofBytes(0));
+    values.put(DeviceBlock.class, () -> new DeviceBlock("device1", 4096, 4096, 0));
+    values.put(HolderReport.class, () -> new HolderReport(1, "device1", 0, 0, 0, 0, 0, false));
     values.put(CommitResult.class, () -> CommitResult.COMMITTED);
     values.put(CommitResult.Outcome.class, () -> CommitResult.Outcome.COMMITTED);
     values.put(IntFunction.class, () -> (IntFunction<String>) page -> "");

@@ -82,7 +82,10 @@ final class ReportFixture {
                 PAGE,
                 1,
                 List.of(0, 0, 0, 0, 0, 0, 0, 0, 1))),
-        List.of(new Displacement(2, 0, 2 * PAGE, DisplacementCause.LONG_TERM_PIN, "VmPin=8kB")));
+        List.of(new Displacement(2, 0, 2 * PAGE, DisplacementCause.LONG_TERM_PIN, "VmPin=8kB")),
+        List.of(
+            new HolderReport(
+                2, "device2", HolderReport.UNLIMITED, MEBIBYTE, 0, 0, 1_000_000_000, false)));
   }
 
   /** Returns the report of one system node that has no figure but some. */
@@ -115,7 +118,7 @@ final class ReportFixture {
       }
       nodes.add(random.nextInt(4) == 0 ? offline(random, node) : online(random, node));
     }
-    return new MemoryReport(nodes, List.of(), List.of());
+    return new MemoryReport(nodes, List.of(), List.of(), List.of());
   }
 
   private static NodeReport offline(SplittableRandom random, int node) {

@@ -225,4 +225,67 @@ abstract class ZeroingContract extends BufferContract {
     assertTrue(zeroing.report().node(ARENA).online());
     return device;
   }
+
+  private ByteBuffer lookAt(long address) {
+    return watched.look(address, 2 * PAGE);
+  }
+
+  @Test
+  void memoryThatChangesItsAccountIsZeroed() {
+    for (Zeroing when : Zeroing.values()) {
+      try (NodeAllocator zeroing = open(when)) {
+        DeviceNode root = zeroing.device(ARENA);
+        root.online();
+        DeviceNode first = root.named("first");
+        DeviceNode second = root.named("second");
+        long block = first.allocate(2 * PAGE);
+        fill(lookAt(block), DIRT);
+        first.free(block);
+        // Its own is no secret.
+        assertEquals(block, first.allocate(2 * PAGE));
+        assertEquals(when == Zeroing.ON_FREE, firstOther(lookAt(block), 0) < 0);
+        fill(lookAt(block), DIRT);
+        first.free(block);
+        // "memory that was in use is zeroed before it is handed to one of them, by raw address and
+        // uninitialised buffer too, unless zeroing is NEVER"
+        boolean hidden = when != Zeroing.NEVER;
+        assertEquals(block, second.allocate(2 * PAGE));
+        assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
+        fill(lookAt(block), DIRT);
+        second.free(block);
+        ByteBuffer buffer = first.allocateBufferUninitialized(2 * PAGE);
+        assertEquals(block, BufferAddress.of(buffer));
+        assertEquals(hidden, firstOther(buffer, 0) < 0);
+      }
+    }
+  }
+
+  @Test
+  void whatIsSpilledIsHiddenBothWays() {
+    for (Zeroing when : Zeroing.values()) {
+      try (NodeAllocator zeroing = open(when)) {
+        DeviceNode root = zeroing.device(ARENA);
+        root.online();
+        root.allocate(ARENA_BYTES);
+        DeviceNode holder = root.spilling(SpillBudget.ofBytes(MEBIBYTE));
+        boolean hidden = when != Zeroing.NEVER;
+        long block = zeroing.allocate(2 * PAGE, NODE_0);
+        fill(lookAt(block), DIRT);
+        zeroing.free(block);
+        assertEquals(block, holder.allocate(2 * PAGE));
+        assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
+        fill(lookAt(block), DIRT);
+        holder.free(block);
+        assertEquals(block, zeroing.allocate(2 * PAGE, NODE_0));
+        assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
+        zeroing.free(block);
+        try (NodeArena arena = holder.arena()) {
+          assertEquals(block, arena.allocate(2 * PAGE));
+          fill(lookAt(block), DIRT);
+        }
+        assertEquals(block, zeroing.allocate(2 * PAGE, NODE_0));
+        assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
+      }
+    }
+  }
 }

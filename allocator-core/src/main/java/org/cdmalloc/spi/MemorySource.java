@@ -87,6 +87,17 @@ public interface MemorySource {
   long freeBytes(int node);
 
   /**
+   * Tells whether as much memory of a node could be committed now, by the checks that a commit
+   * makes first. A hint: nothing is taken, and others may be faster.
+   *
+   * @param node a node of {@link #machine()} with memory
+   * @param bytes how much, positive
+   * @return {@link CommitResult#COMMITTED} if there is room, or what is full
+   * @throws IllegalArgumentException if the machine has no such node, or it has no memory
+   */
+  CommitResult room(int node, long bytes);
+
+  /**
    * Reserves address space whose memory shall come from one node: {@link #reserve(Stripe, long)}
    * with {@link Stripe#of}.
    *

@@ -111,6 +111,15 @@ public final class AddressOnlySource implements MemorySource {
   }
 
   @Override
+  public CommitResult room(int node, long bytes) {
+    long free = account(node).get();
+    if (!machine.withMemory().contains(node)) {
+      throw new IllegalArgumentException("node has no memory: node=" + node);
+    }
+    return free < bytes ? full(node, free, bytes) : CommitResult.COMMITTED;
+  }
+
+  @Override
   public Region reserve(Stripe stripe, long bytes) {
     stripe.nodes().stream().forEach(this::account);
     boolean hasMemory = machine.withMemory().containsAll(stripe.nodes());
@@ -155,6 +164,12 @@ public final class AddressOnlySource implements MemorySource {
     }
   }
 
+  private static CommitResult full(int node, long free, long wanted) {
+    return new CommitResult(
+        CommitResult.Outcome.NODE_FULL,
+        "node=" + node + ", free_bytes=" + free + ", wanted_bytes=" + wanted);
+  }
+
   /** Charges each node its share, or none of them and says which was full. */
   private CommitResult charge(Map<Integer, Long> sharesByNode) {
     Map<Integer, Long> charged = new TreeMap<>();
@@ -167,9 +182,7 @@ public final class AddressOnlySource implements MemorySource {
       }
       if (wanted > free) {
         charged.forEach((node, bytes) -> account(node).addAndGet(bytes));
-        return new CommitResult(
-            CommitResult.Outcome.NODE_FULL,
-            "node=" + share.getKey() + ", free_bytes=" + free + ", wanted_bytes=" + wanted);
+        return full(share.getKey(), free, wanted);
       }
       charged.put(share.getKey(), wanted);
     }

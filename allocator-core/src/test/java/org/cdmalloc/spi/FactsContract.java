@@ -105,6 +105,43 @@ abstract class FactsContract extends MemorySourceFixture {
   }
 
   @Test
+  @Clause({
+    "Tells whether as much memory of a node could be committed now, by the checks that a commit"
+        + " makes first.",
+    "A hint: nothing is taken, and others may be faster.",
+    "node a node of machine() with memory",
+    "bytes how much, positive",
+    "CommitResult.COMMITTED if there is room, or what is full"
+  })
+  void roomIsAsACommitWouldFindIt() {
+    for (Node node : source.machine().nodes()) {
+      if (node.hasMemory()) {
+        long free = source.freeBytes(node.id());
+        assertEquals(CommitResult.COMMITTED, source.room(node.id(), source.osPageBytes()));
+        CommitResult full = source.room(node.id(), node.bytes() + source.osPageBytes());
+        assertEquals(CommitResult.Outcome.NODE_FULL, full.outcome());
+        assertTrue(full.detail().contains("node=" + node.id()), full.detail());
+        if (countsFreeBytesExactly()) {
+          assertEquals(free, source.freeBytes(node.id()));
+        }
+      }
+    }
+  }
+
+  @Test
+  @Clause("IllegalArgumentException if the machine has no such node, or it has no memory")
+  void roomIsOfANodeWithMemory() {
+    assertAll(
+        () -> assertIllegal(() -> source.room(NO_SUCH_NODE, source.osPageBytes())),
+        () -> assertIllegal(() -> source.room(-1, source.osPageBytes())));
+    for (Node node : source.machine().nodes()) {
+      if (!node.hasMemory()) {
+        assertIllegal(() -> source.room(node.id(), source.osPageBytes()));
+      }
+    }
+  }
+
+  @Test
   @Clause("IllegalArgumentException if the machine has no such node")
   void freeBytesBelongToANode() {
     assertAll(

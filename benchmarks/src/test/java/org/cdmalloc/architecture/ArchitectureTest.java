@@ -67,6 +67,7 @@ final class ArchitectureTest {
           "org.cdmalloc.SystemMemory",
           "org.cdmalloc.PlacedMemory",
           "org.cdmalloc.DeviceNode",
+          "org.cdmalloc.SpillBudget",
           "org.cdmalloc.NodeArena");
 
   /** Machine.zonelists: the way by which those who may not see internals get zonelists. */

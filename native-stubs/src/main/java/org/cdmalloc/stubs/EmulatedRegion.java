@@ -173,10 +173,9 @@ final class EmulatedRegion extends Region {
         return nodeFull(node, freeBytes, shareBytes);
       }
     }
-    // Beyond the file system's last free block a write to the mapping is a fault, not an error.
-    long usableBytes = files.usableBytes();
-    if (usableBytes - BackingFiles.MARGIN_BYTES < wantedBytes) {
-      return directoryFull(usableBytes, wantedBytes);
+    CommitResult room = room(files, wantedBytes);
+    if (!room.isCommitted()) {
+      return room;
     }
     boolean done = false;
     try {
@@ -383,13 +382,30 @@ final class EmulatedRegion extends Region {
         .slice((int) (offset % MemorySource.ROOT_BYTES), osPageBytes);
   }
 
+  /** Tells whether a node and the directory have room, by what a commit asks first. */
+  static CommitResult room(EmulatedKernel kernel, int node, BackingFiles files, long wantedBytes) {
+    long freeBytes = kernel.freeBytes(node);
+    return freeBytes < wantedBytes
+        ? nodeFull(node, freeBytes, wantedBytes)
+        : room(files, wantedBytes);
+  }
+
+  // Beyond the file system's last free block a write to the mapping is a fault, not an error.
+  private static CommitResult room(BackingFiles files, long wantedBytes) {
+    long usableBytes = files.usableBytes();
+    return usableBytes - BackingFiles.MARGIN_BYTES < wantedBytes
+        ? directoryFull(files, usableBytes, wantedBytes)
+        : CommitResult.COMMITTED;
+  }
+
   private static CommitResult nodeFull(int node, long freeBytes, long wantedBytes) {
     return new CommitResult(
         CommitResult.Outcome.NODE_FULL,
         "node=" + node + ", free_bytes=" + freeBytes + ", wanted_bytes=" + wantedBytes);
   }
 
-  private CommitResult directoryFull(long usableBytes, long wantedBytes) {
+  private static CommitResult directoryFull(
+      BackingFiles files, long usableBytes, long wantedBytes) {
     return new CommitResult(
         CommitResult.Outcome.LIMIT_REACHED,
         "java.io.tmpdir="

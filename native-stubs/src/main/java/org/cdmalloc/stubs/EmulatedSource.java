@@ -168,6 +168,12 @@ public final class EmulatedSource implements MemorySource {
     return kernel.freeBytes(requireNode(node));
   }
 
+  @Override
+  public CommitResult room(int node, long bytes) {
+    requireMemory(requireNode(node), Stripe.of(node));
+    return EmulatedRegion.room(kernel, node, files, bytes);
+  }
+
   /**
    * {@inheritDoc} It may be larger than its nodes: what is committed counts.
    *

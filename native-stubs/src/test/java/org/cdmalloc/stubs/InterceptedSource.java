@@ -96,6 +96,12 @@ abstract class InterceptedSource implements MemorySource {
   }
 
   @Override
+  public final CommitResult room(int node, long bytes) {
+    return query(
+        SourceCall.ROOM, "node=" + node + ", bytes=" + bytes, () -> source.room(node, bytes));
+  }
+
+  @Override
   public final Region reserve(Stripe stripe, long bytes) {
     return intercept(
         new Invocation<>(

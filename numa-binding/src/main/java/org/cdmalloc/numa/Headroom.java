@@ -136,6 +136,23 @@ final class Headroom {
   }
 
   /**
+   * Tells whether memory could be asked for now; nobody is about to. Any number of callers.
+   *
+   * @param node where it would come from
+   * @param bytes how much
+   * @return committed if so, else what is short
+   */
+  CommitResult room(int node, long bytes) {
+    Reading reading = read(node);
+    if (reading.node() < bytes) {
+      return nodeFull(node, reading, bytes);
+    }
+    return reading.host < bytes || reading.group < bytes
+        ? new CommitResult(Outcome.LIMIT_REACHED, limitReached(reading, bytes))
+        : CommitResult.COMMITTED;
+  }
+
+  /**
    * Checks that pages can be moved to a node. Moving takes nothing of the host or of a control
    * group that they did not have before.
    *

@@ -112,6 +112,12 @@ final class LinuxSource implements MemorySource {
   }
 
   @Override
+  public CommitResult room(int node, long bytes) {
+    requireMemory(node);
+    return headroom.room(node, bytes);
+  }
+
+  @Override
   public Region reserve(Stripe stripe, long bytes) {
     stripe.nodes().stream().forEach(this::requireMemory);
     if (bytes <= 0 || bytes % pageBytes != 0) {

@@ -5,12 +5,15 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.Placement;
 import org.cdmalloc.Zeroing;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.address.RegionAddresses;
 import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.Zone;
@@ -105,7 +108,7 @@ public final class AllocationPath {
    */
   long tryAllocate(ZonePath path, long bytes, long alignment, BlockOwner owner) {
     long found = find(path, pages(bytes), alignOrder(alignment), owner);
-    return found < 0 ? 0 : zone(path, found).address(found);
+    return found < 0 ? 0 : address(path, found);
   }
 
   /**
@@ -118,33 +121,68 @@ public final class AllocationPath {
    * @return a direct, big-endian buffer of that capacity, or null if no zone has room
    */
   ByteBuffer tryAllocateBuffer(ZonePath path, int bytes, boolean zeroed, BlockOwner owner) {
-    int pages = pages(bytes);
-    long found = find(path, pages, 0, owner);
-    if (found < 0) {
-      return null;
-    }
-    BackedZone zone = zone(path, found);
-    int page = Zone.page(found);
+    long found = find(path, pages(bytes), 0, owner);
+    return found < 0 ? null : buffer(path, found, bytes, zeroed, owner);
+  }
+
+  /** Returns the address of a block that was found. */
+  static long address(ZonePath path, long found) {
+    return zone(path, found).address(found);
+  }
+
+  /** Returns a block that was found as a buffer; if that fails, the block is free again. */
+  ByteBuffer buffer(ZonePath path, long found, int bytes, boolean zeroed, BlockOwner owner) {
     boolean done = false;
     try {
-      ByteBuffer buffer = zone.view(BackedZone.offset(page), bytes);
-      if (zeroed && zeroing == Zeroing.ON_ALLOCATE && Zone.isWritten(found)) {
-        zone.zeroWritten(found, pages);
+      long offset = BackedZone.offset(Zone.page(found));
+      ByteBuffer buffer = zone(path, found).view(offset, bytes);
+      if (zeroed) {
+        clear(path, found, pages(bytes));
       }
       done = true;
       return buffer;
     } finally {
       if (!done) {
-        zone.zone().undo(page, owner);
+        undo(path, found, owner);
       }
     }
   }
 
-  private static BackedZone zone(ZonePath path, long found) {
-    return path.zone((int) (found >>> INDEX_SHIFT));
+  /** Frees a block that was found and not handed out. */
+  void undo(ZonePath path, long found, BlockOwner owner) {
+    int freed = zone(path, found).zone().undo(Zone.page(found), owner);
+    if (freed > 0 && owner != null) {
+      owner.freed(BackedZone.offset(freed));
+    }
   }
 
-  private long find(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+  /** Zeroes what was written before in a block that was found, where allocating is to do so. */
+  void clear(ZonePath path, long found, int pages) {
+    BackedZone zone = zone(path, found);
+    if (zeroing == Zeroing.ON_ALLOCATE && Zone.isWritten(found) && zone.canBeViewed()) {
+      zone.zeroWritten(found, pages);
+    }
+  }
+
+  private static BackedZone zone(ZonePath path, long found) {
+    return path.zone(index(found));
+  }
+
+  /** Returns the place in its path of the zone that a block was found in. */
+  static int index(long found) {
+    return (int) (found >>> INDEX_SHIFT);
+  }
+
+  /**
+   * Finds a block.
+   *
+   * @param path the zones to try
+   * @param pages its size
+   * @param alignOrder log2 of the pages of which its first is a multiple
+   * @param owner in whose name alone it can be freed, or null
+   * @return the block, or a negative number if no zone has room
+   */
+  long find(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
     long found = walk(path, pages, alignOrder, owner);
     return found < 0 && reclaim(path) ? walk(path, pages, alignOrder, owner) : found;
   }
@@ -221,10 +259,9 @@ public final class AllocationPath {
     }
     int freed = free(zone, offset, null);
     if (freed == Zone.OWNED) {
-      // Whoever takes the block out of its scope frees it, so that nobody does so twice.
-      Object owner = zone.zone().owner(BackedZone.page(offset));
-      boolean left = owner instanceof BlockOwner block && block.leave();
-      freed = left ? free(zone, offset, owner) : Zone.NOT_LIVE;
+      BlockOwner owner = owner(zone, offset);
+      // Whoever takes the block from its owner frees it, so that nobody does so twice.
+      freed = owner != null && owner.leave() ? free(zone, offset, owner) : Zone.NOT_LIVE;
     }
     if (freed <= 0) {
       throw wrong(address, offset, freed, zone);
@@ -240,14 +277,29 @@ public final class AllocationPath {
     }
   }
 
-  private int free(BackedZone zone, long offset, Object owner) {
-    if (zeroing == Zeroing.ON_FREE) {
-      int pages = zone.pages(offset);
-      if (pages > 0 && zone.zone().owner(BackedZone.page(offset)) == owner) {
+  /** Returns the owner of the block at an offset, or null if there is none. */
+  private static BlockOwner owner(BackedZone zone, long offset) {
+    return (BlockOwner) zone.zone().owner(BackedZone.page(offset));
+  }
+
+  private int free(BackedZone zone, long offset, BlockOwner owner) {
+    if (zeroesWhenFreed(owner)) {
+      int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
+      if (pages > 0 && owner(zone, offset) == owner) {
         zone.zero(offset, BackedZone.offset(pages));
       }
     }
-    return zone.free(offset, owner);
+    int freed = zone.free(offset, owner);
+    if (freed > 0 && owner != null) {
+      owner.freed(BackedZone.offset(freed));
+    }
+    return freed;
+  }
+
+  private boolean zeroesWhenFreed(BlockOwner owner) {
+    // What was spilled into system memory is not shown to whoever gets it next.
+    return zeroing == Zeroing.ON_FREE
+        || (owner != null && zeroing == Zeroing.ON_ALLOCATE && owner.spilledBytes() > 0);
   }
 
   /**
@@ -328,18 +380,18 @@ public final class AllocationPath {
    * Moves the memory of a block to another node.
    *
    * @param address its first byte
-   * @param target the node's zone
+   * @param target where to
    * @param placement what named it, for messages
    * @return where its pages are
    */
-  public MoveReport move(long address, BackedZone target, Placement placement) {
+  public MoveReport move(long address, Destination target, Placement placement) {
     MovedBlocks.Answer answer = tryMove(address, Zone.ANYONE, target);
     AddressMap.Extent extent = require(address);
     if (answer.answer() < 0) {
       throw wrong(address, extent.offsetOf(address), answer.answer(), extent.zone());
     }
     if (answer.refusal() != null) {
-      throw noRoom(answer, target, placement);
+      throw noRoom(answer, target.zone(), placement);
     }
     if (answer.report() == null) {
       throw new IllegalArgumentException(
@@ -363,7 +415,7 @@ public final class AllocationPath {
    * @param placement as for a block
    * @return as for a block
    */
-  public MoveReport move(ByteBuffer buffer, BackedZone target, Placement placement) {
+  public MoveReport move(ByteBuffer buffer, Destination target, Placement placement) {
     return move(address(buffer), target, placement);
   }
 
@@ -372,29 +424,36 @@ public final class AllocationPath {
    *
    * @return where its pages are; why there was no room is their reason; null if it was freed
    */
-  MoveReport moveOwned(long address, BlockOwner owner, BackedZone target, Placement placement) {
+  MoveReport moveOwned(long address, BlockOwner owner, Destination target, Placement placement) {
     MovedBlocks.Answer answer = tryMove(address, owner, target);
     if (answer.report() != null || answer.answer() < 0) {
       return answer.report();
     }
     String reason =
-        answer.refusal() == null ? SHARED : noRoom(answer, target, placement).getMessage();
+        answer.refusal() == null ? SHARED : noRoom(answer, target.zone(), placement).getMessage();
     long bytes = BackedZone.offset(answer.answer());
     return new MoveReport(
-        target.node(),
+        target.zone().node(),
         0,
         List.of(new MoveReport.Unmoved(address, bytes, Residency.UNKNOWN, reason)));
   }
 
-  private MovedBlocks.Answer tryMove(long address, Object owner, BackedZone target) {
+  private MovedBlocks.Answer tryMove(long address, Object owner, Destination target) {
     AddressMap.Extent extent = require(address);
-    extent.zone().requireOpen();
-    target.requireOpen();
+    BackedZone zone = extent.zone();
+    zone.requireOpen();
+    target.zone().requireOpen();
     long offset = extent.offsetOf(address);
     if ((offset & PAGE_MASK) != 0) {
-      return MovedBlocks.Answer.of(extent.zone().pages(offset));
+      return MovedBlocks.Answer.of(zone.pages(offset));
     }
-    return extent.zone().move(offset, owner, target);
+    BlockOwner payer = owner(zone, offset);
+    Account account = payer == null ? null : payer.account();
+    MovedBlocks.Answer answer = zone.move(offset, owner, target.host(account));
+    if (answer.report() != null && account != null && account.node() == target.zone().node()) {
+      payer.arrived(answer.report().movedBytes());
+    }
+    return answer;
   }
 
   private NodeMemoryExhaustedException noRoom(
@@ -422,6 +481,22 @@ public final class AllocationPath {
    */
   public Residency residency(ByteBuffer buffer) {
     return residency(RegionAddresses.address(buffer, source));
+  }
+
+  /**
+   * Lists what the holders of a device pay for.
+   *
+   * @param within the account of one, or of all below an account
+   * @return the blocks that were live when their part of memory was looked at
+   * @throws IllegalStateException if closed
+   */
+  public List<DeviceBlock> blocks(Account within) {
+    requireOpen();
+    List<DeviceBlock> blocks = new ArrayList<>();
+    for (BackedZone zone : zones()) {
+      zone.addBlocks(within, blocks);
+    }
+    return blocks;
   }
 
   /**
@@ -503,16 +578,21 @@ public final class AllocationPath {
    */
   NodeMemoryExhaustedException exhausted(
       ZonePath path, long bytes, long alignment, Placement placement) {
-    int pages = pages(bytes);
-    int order = Math.max(Fragmentation.order(pages), alignOrder(alignment));
     List<Attempt> attempts = new ArrayList<>(path.length());
     for (int i = 0; i < path.length(); i++) {
-      attempts.add(ZoneReports.whyNot(path.zone(i), bytes, order, path.floorPages(i), source));
+      attempts.add(whyNot(path, i, bytes, alignment));
     }
     return new NodeMemoryExhaustedException(bytes, placement.toString(), attempts);
   }
 
-  private static int pages(long bytes) {
+  /** Says why a zone of a path did not serve. */
+  Attempt whyNot(ZonePath path, int index, long bytes, long alignment) {
+    int order = Math.max(Fragmentation.order(pages(bytes)), alignOrder(alignment));
+    return ZoneReports.whyNot(path.zone(index), bytes, order, path.floorPages(index), source);
+  }
+
+  /** Returns the pages that a block of some size takes; those beyond any zone count as the most. */
+  static int pages(long bytes) {
     if (bytes < 0) {
       throw new IllegalArgumentException("size is negative: bytes=" + bytes);
     }
@@ -520,7 +600,8 @@ public final class AllocationPath {
     return (int) Math.min(pages, Integer.MAX_VALUE);
   }
 
-  private static int alignOrder(long alignment) {
+  /** Returns log2 of the pages of which the first of an aligned block is a multiple. */
+  static int alignOrder(long alignment) {
     if (alignment == 1) {
       return 0;
     }

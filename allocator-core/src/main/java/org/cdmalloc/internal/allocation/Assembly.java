@@ -3,8 +3,11 @@ package org.cdmalloc.internal.allocation;
 
 import java.time.Duration;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import org.cdmalloc.HolderReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeReport;
@@ -123,16 +126,22 @@ public final class Assembly {
             node,
             allocation.add(() -> BackedZone.ofNode(node, node, capacity, marks.get(node), source)));
       }
-      Machine whole = machine;
+      SystemPaths paths = new SystemPaths(machine, devices, zones, source, allocation);
       Map<Integer, DeviceZone> deviceZones = new HashMap<>();
       for (int node : devices.stream().toArray()) {
         int backing = hosts.getOrDefault(node, node);
         deviceZones.put(
             node,
             new DeviceZone(
-                node, backing, bytes.get(node), marks.get(node), whole, source, allocation));
+                node,
+                backing,
+                bytes.get(node),
+                marks.get(node),
+                machine,
+                source,
+                allocation,
+                paths.beside(node)));
       }
-      SystemPaths paths = new SystemPaths(machine, devices, zones, source, allocation);
       Audit audit = new Audit(source, allocation);
       Upkeep upkeep = upkeep(source, allocation, audit, settings);
       Assembly assembly =
@@ -230,7 +239,12 @@ public final class Assembly {
         (node, device) ->
             offline.put(
                 node, NodeReport.offline(node, device.backingNode(), device.capacityBytes())));
-    return ZoneReports.report(allocation.zones(), offline, audit.findings());
+    List<HolderReport> holders =
+        devices.values().stream()
+            .sorted(Comparator.comparingInt(DeviceZone::node))
+            .flatMap(device -> device.holders(device.account()).stream())
+            .toList();
+    return ZoneReports.report(allocation.zones(), offline, audit.findings(), holders);
   }
 
   /**

@@ -3,11 +3,15 @@ package org.cdmalloc.internal.allocation;
 
 import java.nio.ByteBuffer;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
+import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.address.RegionAddresses;
 import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Watermarks;
@@ -459,18 +463,20 @@ public final class BackedZone implements Home {
    *
    * @param offset of the run, in bytes
    * @param owner the run's owner, null for a run without one, or {@link Zone#ANYONE}
-   * @param target the zone that is to pay for it
+   * @param target who is to pay for it
    */
-  MovedBlocks.Answer move(long offset, Object owner, BackedZone target) {
+  MovedBlocks.Answer move(long offset, Object owner, Host target) {
     return moved.move(page(offset), owner, target);
   }
 
-  /** Lets blocks of another zone be moved here; false if the capacity is used up. */
+  /** Lets blocks of another zone be moved here, as far as the capacity goes. */
   @Override
-  public boolean takeGuests(int pages) {
-    boolean taken = zone.lend(pages, 0) || (purge(false) > 0 && zone.lend(pages, 0));
-    guestPages.addAndGet(taken ? pages : 0);
-    return taken;
+  public Refusal takeGuests(int pages) {
+    if (!zone.lend(pages, 0) && (purge(false) == 0 || !zone.lend(pages, 0))) {
+      return Refusal.ofCapacity(pages, zone);
+    }
+    guestPages.addAndGet(pages);
+    return null;
   }
 
   /** Takes the capacity back that {@link #takeGuests} gave. */
@@ -478,6 +484,30 @@ public final class BackedZone implements Home {
   public void returnGuests(int pages) {
     zone.repay(pages);
     guestPages.addAndGet(-pages);
+  }
+
+  /**
+   * Adds the blocks of this zone that a device's holders pay for, a window at a time.
+   *
+   * @param within the account of one holder, or of all below an account
+   * @param blocks where to
+   */
+  void addBlocks(Account within, List<DeviceBlock> blocks) {
+    for (int from = 0; from < zone.capacityPages(); from += COMMIT_PAGES) {
+      int to = Math.min(zone.capacityPages(), from + COMMIT_PAGES);
+      zone.ownedRuns(from, to).forEach(run -> addBlock(run, within, blocks));
+    }
+    moved.addGuests(within, blocks);
+  }
+
+  private void addBlock(Zone.OwnedRun run, Account within, List<DeviceBlock> blocks) {
+    BlockOwner owner = (BlockOwner) run.owner();
+    Account account = owner.account();
+    if (account != null && account.isWithin(within)) {
+      long address = addressAt(offset(run.page()));
+      long bytes = offset(run.pages());
+      blocks.add(new DeviceBlock(account.holder(), address, bytes, owner.spilledBytes()));
+    }
   }
 
   /** Returns how many pages of other zones' blocks were moved here. */
@@ -528,9 +558,10 @@ public final class BackedZone implements Home {
     }
   }
 
-  /** Tells whether the memory can be seen, and so be zeroed. */
+  /** Tells whether the memory can be seen, and so be zeroed; that of a closed zone is gone. */
   boolean canBeViewed() {
-    return !requireRegion().roots().isEmpty();
+    Region target = region;
+    return target != null && !target.roots().isEmpty();
   }
 
   /** Returns a buffer over a range of the region. */

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
+import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
+import org.cdmalloc.NodeMemoryExhaustedException.Reason;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.zone.Watermarks;
+import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
 
@@ -11,6 +20,8 @@ import org.cdmalloc.topology.Machine;
  * brought online. Its path holds itself alone, so a request that walks it can reach nothing else.
  */
 public final class DeviceZone implements Paths {
+  private static final Object SEVERAL = new Object();
+
   private final int node;
   private final int backingNode;
   private final long capacityBytes;
@@ -18,6 +29,11 @@ public final class DeviceZone implements Paths {
   private final Machine machine;
   private final MemorySource source;
   private final AllocationPath allocation;
+  private final List<BackedZone> beside;
+  private final Account account;
+
+  /** The account that alone has had blocks here, or {@link #SEVERAL}; null before any had. */
+  private final AtomicReference<Object> user = new AtomicReference<>();
 
   /** Guarded by this. */
   private BackedZone zone;
@@ -35,6 +51,7 @@ public final class DeviceZone implements Paths {
    * @param machine whose nodes its callers run on
    * @param source where from
    * @param allocation what takes the zone in once it is online
+   * @param beside the zones of system nodes, nearest first, into which holders may spill
    */
   public DeviceZone(
       int node,
@@ -43,7 +60,8 @@ public final class DeviceZone implements Paths {
       Watermarks watermarks,
       Machine machine,
       MemorySource source,
-      AllocationPath allocation) {
+      AllocationPath allocation,
+      List<BackedZone> beside) {
     this.node = node;
     this.backingNode = backingNode;
     this.capacityBytes = capacityBytes;
@@ -51,6 +69,8 @@ public final class DeviceZone implements Paths {
     this.machine = machine;
     this.source = source;
     this.allocation = allocation;
+    this.beside = beside;
+    this.account = Account.root(node, System::nanoTime);
   }
 
   /**
@@ -91,6 +111,88 @@ public final class DeviceZone implements Paths {
           "device node is not online: node=" + node + "; call DeviceNode.online() first");
     }
     return online.choose(bytes);
+  }
+
+  /**
+   * Returns the zones for a request that may spill, now: the node's own, and those beside it whose
+   * nodes have room by the platform's account. That is asked even where a zone has memory which is
+   * not in use: a node that runs short gets it back, no device's holder gets it instead.
+   *
+   * @param path the path of the request, without spill
+   * @param bytes what a zone would have to give
+   */
+  ZonePath spillPath(ZonePath path, long bytes) {
+    List<BackedZone> open =
+        beside.stream()
+            .filter(zone -> source.room(zone.backingNode(), bytes).isCommitted())
+            .toList();
+    return ZonePath.spilling(path.caller(), path.zone(0), open);
+  }
+
+  /** Says why nothing was spilled, after it was tried. */
+  List<Attempt> whyNotSpilled(ZonePath path, long bytes, long alignment) {
+    List<Attempt> attempts = new ArrayList<>();
+    ZonePath all = ZonePath.spilling(path.caller(), path.zone(0), beside);
+    for (int i = 1; i < all.length(); i++) {
+      Attempt attempt = allocation.whyNot(all, i, bytes, alignment);
+      CommitResult room = source.room(all.zone(i).backingNode(), attempt.wantedBytes());
+      attempts.add(
+          room.isCommitted()
+              ? attempt
+              : ZoneReports.because(
+                  attempt, Reason.MEMORY_REFUSED, room.outcome() + " " + room.detail()));
+    }
+    return attempts;
+  }
+
+  /**
+   * Tells whether memory of this zone may hold what another account wrote there, once a block for
+   * this one was found.
+   *
+   * @param holder whose the block is
+   */
+  boolean isShared(Account holder) {
+    return user.get() != holder;
+  }
+
+  /** Takes note of who is about to have blocks here. */
+  void enter(Account holder) {
+    if (user.get() != holder && !user.compareAndSet(null, holder)) {
+      user.set(SEVERAL);
+    }
+  }
+
+  /**
+   * Reports on a holder and on all below it.
+   *
+   * @param within the account of the holder
+   * @return new reports, a holder before those below it
+   */
+  public List<HolderReport> holders(Account within) {
+    List<HolderReport> holders = new ArrayList<>();
+    for (Account holder : within.all()) {
+      long budget = holder.spills().stream().mapToLong(Allowance::limitBytes).min().orElse(0);
+      holders.add(
+          new HolderReport(
+              node,
+              holder.holder(),
+              holder.quota().limitBytes(),
+              holder.quota().usedBytes(),
+              budget,
+              holder.allSpilledBytes(),
+              holder.idleNanos(),
+              holder.isEnded()));
+    }
+    return holders;
+  }
+
+  /**
+   * Returns the account of the device as a whole.
+   *
+   * @return the root of all its holders' accounts
+   */
+  public Account account() {
+    return account;
   }
 
   /**

@@ -4,10 +4,10 @@ package org.cdmalloc.internal.allocation;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Stripe;
 
-/** A zone as blocks know it that are moved: their own, or the one that takes them as guests. */
-interface Home extends Lender {
-  /** Returns the node whose memory backs the zone; of a striped zone the first. */
-  int backingNode();
+/** A zone as its own blocks know it that are moved. */
+interface Home extends Lender, Host {
+  @Override
+  int node();
 
   /** Returns how the zone's pages are dealt out to nodes while they are not moved. */
   Stripe stripe();
@@ -26,10 +26,4 @@ interface Home extends Lender {
 
   /** Sets capacity aside, if need be after giving back what is idle; for who holds that lock. */
   boolean hold(int pages);
-
-  /** Lets blocks of another zone be moved here; false if the capacity is used up. */
-  boolean takeGuests(int pages);
-
-  /** Takes the capacity back that {@link #takeGuests} gave. */
-  void returnGuests(int pages);
 }

@@ -11,8 +11,10 @@ import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
+import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
+import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
@@ -74,7 +76,7 @@ final class MovedBlocks {
   private static final class Block {
     private final int page;
     private final int pages;
-    private final Map<Home, BitSet> guests = new LinkedHashMap<>();
+    private final Map<Host, BitSet> guests = new LinkedHashMap<>();
     private boolean stranded;
     private boolean givenBack;
 
@@ -83,13 +85,13 @@ final class MovedBlocks {
       this.pages = pages;
     }
 
-    BitSet of(Home guest) {
-      return guests.computeIfAbsent(guest, unused -> new BitSet());
+    BitSet of(Host host) {
+      return guests.computeIfAbsent(host, unused -> new BitSet());
     }
 
-    /** Returns the zone that pays for an OS page, or null if it is the block's own. */
-    Home payer(int osPage) {
-      for (Map.Entry<Home, BitSet> guest : guests.entrySet()) {
+    /** Returns who pays for an OS page, or null if it is the block's own zone. */
+    Host payer(int osPage) {
+      for (Map.Entry<Host, BitSet> guest : guests.entrySet()) {
         if (guest.getValue().get(osPage)) {
           return guest.getKey();
         }
@@ -139,7 +141,7 @@ final class MovedBlocks {
       if (block.givenBack) {
         return Residency.NOT_PRESENT;
       }
-      Home payer = block.payer((page - block.page) / pagesPerOsPage);
+      Host payer = block.payer((page - block.page) / pagesPerOsPage);
       if (payer != null) {
         return payer.backingNode();
       }
@@ -152,9 +154,9 @@ final class MovedBlocks {
    *
    * @param page its first page
    * @param owner its owner, null for a run without one, or {@link Zone#ANYONE}
-   * @param target the zone of the node that it is moved to; the run's own brings it home
+   * @param target who pays on the node that it is moved to; the run's own zone brings it home
    */
-  Answer move(int page, Object owner, Home target) {
+  Answer move(int page, Object owner, Host target) {
     moveLock.lock();
     try {
       int pages = zone.beginAway(page, owner);
@@ -198,7 +200,7 @@ final class MovedBlocks {
   /** One move of one block; moveLock is held. */
   private final class Move {
     private final Block block;
-    private final Home target;
+    private final Host target;
     private final boolean goesHome;
 
     /** OS pages that the target pays for already though they may not have come. */
@@ -209,7 +211,7 @@ final class MovedBlocks {
     private boolean hasMoved;
     private String refusal = "";
 
-    Move(Block block, Home target) {
+    Move(Block block, Host target) {
       this.block = block;
       this.target = target;
       this.goesHome = target == home;
@@ -241,30 +243,21 @@ final class MovedBlocks {
       commitLock.lock();
       try {
         for (int page = 0; page < osPages; page++) {
-          Home payer = block.payer(page);
+          Host payer = block.payer(page);
           expected.set(page, goesHome ? payer != null : payer != target);
         }
         if (goesHome) {
           int stay = (block.awayOsPages() - expected.cardinality()) * pagesPerOsPage;
-          return zone.setAway(block.page, stay) ? null : full();
+          return zone.setAway(block.page, stay)
+              ? null
+              : Refusal.ofCapacity(expected.cardinality() * pagesPerOsPage, zone);
         }
       } finally {
         commitLock.unlock();
       }
       // Not under commitLock: the target may have to give back what is idle under its own.
       int pages = expected.cardinality() * pagesPerOsPage;
-      if (pages == 0 || target.takeGuests(pages)) {
-        return null;
-      }
-      return full();
-    }
-
-    private Refusal full() {
-      int pages = expected.cardinality() * pagesPerOsPage;
-      expected.clear();
-      return new Refusal(
-          Reason.CAPACITY_HELD,
-          "wanted_pages=" + pages + ", free_pages=" + target.zone().freePages());
+      return pages == 0 ? null : target.takeGuests(pages);
     }
 
     private BitSet absolute(BitSet osPages) {
@@ -322,7 +315,7 @@ final class MovedBlocks {
 
     /** Lets nobody but the target pay for a page; adds it to those whose own zone paid. */
     private void pay(int page, BitSet left) {
-      Home payer = block.payer(page);
+      Host payer = block.payer(page);
       if (payer == null) {
         left.set(page);
       } else {
@@ -347,6 +340,35 @@ final class MovedBlocks {
       } finally {
         commitLock.unlock();
       }
+    }
+  }
+
+  /**
+   * Adds the blocks of this zone that were moved in the right of a device's holder.
+   *
+   * @param within the account of one holder, or of all below an account
+   * @param added where to
+   */
+  void addGuests(Account within, List<DeviceBlock> added) {
+    commitLock.lock();
+    try {
+      for (Block block : blocks.values()) {
+        block.guests.forEach(
+            (host, osPages) -> {
+              if (host instanceof ChargedHost charged
+                  && charged.account().isWithin(within)
+                  && !osPages.isEmpty()) {
+                added.add(
+                    new DeviceBlock(
+                        charged.account().holder(),
+                        home.addressAt(offset(block.page)),
+                        (long) osPages.cardinality() * osPageBytes,
+                        0));
+              }
+            });
+      }
+    } finally {
+      commitLock.unlock();
     }
   }
 

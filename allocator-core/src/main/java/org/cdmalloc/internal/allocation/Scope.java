@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.Placement;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.BlockOwner;
 
 /**
  * Blocks that are freed together. Each block knows its scope by its owner in the zone, so that it
@@ -24,10 +26,17 @@ public final class Scope {
 
   /** A block of the scope: what its run's owner is in the zone. */
   final class Block implements BlockOwner {
+    /** Null where nobody pays. */
+    private final BlockOwner payer;
+
     private long address;
     private Block previous;
     private Block next;
     private boolean linked;
+
+    private Block(BlockOwner payer) {
+      this.payer = payer;
+    }
 
     @Override
     public boolean leave() {
@@ -40,6 +49,30 @@ public final class Scope {
         return true;
       } finally {
         lock.unlock();
+      }
+    }
+
+    @Override
+    public void freed(long bytes) {
+      if (payer != null) {
+        payer.freed(bytes);
+      }
+    }
+
+    @Override
+    public Account account() {
+      return payer == null ? null : payer.account();
+    }
+
+    @Override
+    public long spilledBytes() {
+      return payer == null ? 0 : payer.spilledBytes();
+    }
+
+    @Override
+    public void arrived(long bytes) {
+      if (payer != null) {
+        payer.arrived(bytes);
       }
     }
   }
@@ -61,12 +94,16 @@ public final class Scope {
     this.allocation = allocation;
   }
 
-  /** Returns an owner for a block that is about to be allocated. */
-  Block newBlock() {
+  /**
+   * Returns an owner for a block that is about to be allocated.
+   *
+   * @param payer who pays for it, or null
+   */
+  Block newBlock(BlockOwner payer) {
     lock.lock();
     try {
       requireOpen();
-      return new Block();
+      return new Block(payer);
     } finally {
       lock.unlock();
     }
@@ -131,11 +168,11 @@ public final class Scope {
   /**
    * Moves the memory of all blocks to another node.
    *
-   * @param target the node's zone
+   * @param target where to
    * @param placement what named it, for messages
    * @return where the pages are of blocks that were not freed meanwhile
    */
-  public MoveReport move(BackedZone target, Placement placement) {
+  public MoveReport move(Destination target, Placement placement) {
     allocation.requireOpen();
     long movedBytes = 0;
     List<MoveReport.Unmoved> unmoved = new ArrayList<>();
@@ -146,7 +183,7 @@ public final class Scope {
         unmoved.addAll(report.unmoved());
       }
     }
-    return new MoveReport(target.node(), movedBytes, unmoved);
+    return new MoveReport(target.zone().node(), movedBytes, unmoved);
   }
 
   private List<Block> blocks() {

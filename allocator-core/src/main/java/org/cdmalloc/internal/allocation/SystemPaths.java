@@ -80,6 +80,16 @@ public final class SystemPaths {
     return paths;
   }
 
+  /**
+   * Returns the zones into which a device's holders may spill.
+   *
+   * @param device a device node
+   * @return the zones of system nodes, nearest to the device first
+   */
+  List<BackedZone> beside(int device) {
+    return callers.beside(device).stream().map(zones::get).toList();
+  }
+
   private Paths resolve(Placement placement) {
     NodeMask allowed = placement.mode() == Placement.Mode.LOCAL ? system : allowed(placement);
     OptionalInt home = home(placement);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.cdmalloc.internal.zone.NumaEvents;
 
 /**
@@ -23,17 +25,34 @@ public final class ZonePath {
    * @param zones in order, at least one
    */
   ZonePath(int caller, boolean keepsReserve, boolean interleaves, BackedZone... zones) {
+    this(caller, keepsReserve ? 0 : zones.length, interleaves, zones);
+  }
+
+  private ZonePath(int caller, int keepsReserveFrom, boolean interleaves, BackedZone... zones) {
     this.caller = caller;
     this.zones = zones;
     this.floorPages = new int[zones.length];
     this.events = new int[zones.length];
     for (int i = 0; i < zones.length; i++) {
-      floorPages[i] = keepsReserve ? zones[i].zone().watermarks().lowPages() : 0;
+      floorPages[i] = i >= keepsReserveFrom ? zones[i].zone().watermarks().lowPages() : 0;
       events[i] =
           (i == 0 ? NumaEvents.HIT : NumaEvents.MISS)
               | (i == 0 && interleaves ? NumaEvents.INTERLEAVE_HIT : 0)
               | (zones[i].node() == caller ? NumaEvents.LOCAL : NumaEvents.OTHER);
     }
+  }
+
+  /**
+   * Makes a path that walks on from a zone which may be used up into zones that may not.
+   *
+   * @param caller as for the other one
+   * @param first the zone whose pages may all be taken
+   * @param others the zones that keep what is below their low marks, in order
+   */
+  static ZonePath spilling(int caller, BackedZone first, List<BackedZone> others) {
+    List<BackedZone> zones = new ArrayList<>(others);
+    zones.add(0, first);
+    return new ZonePath(caller, 1, false, zones.toArray(BackedZone[]::new));
   }
 
   int length() {

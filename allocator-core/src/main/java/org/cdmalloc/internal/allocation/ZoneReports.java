@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.cdmalloc.HolderReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
@@ -30,9 +31,13 @@ final class ZoneReports {
    * @param zones all that were reserved
    * @param devices the reports that device nodes have as long as no zone is theirs, by number
    * @param findings what was found displaced
+   * @param holders the reports of devices' holders
    */
   static MemoryReport report(
-      List<BackedZone> zones, Map<Integer, NodeReport> devices, Findings findings) {
+      List<BackedZone> zones,
+      Map<Integer, NodeReport> devices,
+      Findings findings,
+      List<HolderReport> holders) {
     Map<Integer, NodeReport> nodes = new TreeMap<>(devices);
     List<StripeReport> stripes = new ArrayList<>();
     for (BackedZone zone : zones) {
@@ -43,7 +48,8 @@ final class ZoneReports {
         stripes.add(stripe(zone, findings));
       }
     }
-    return new MemoryReport(new ArrayList<>(nodes.values()), stripes, findings.displacements());
+    return new MemoryReport(
+        new ArrayList<>(nodes.values()), stripes, findings.displacements(), holders);
   }
 
   private static NodeReport node(BackedZone backed, Kind kind, Findings findings) {
@@ -122,6 +128,23 @@ final class ZoneReports {
         Fragmentation.unusableIndex(free, order),
         Fragmentation.fragmentationIndex(free, order),
         source.freeBytes(backed.backingNode()),
+        detail);
+  }
+
+  /** Says the same of a zone but for the reason. */
+  static Attempt because(Attempt attempt, Reason reason, String detail) {
+    return new Attempt(
+        attempt.node(),
+        reason,
+        attempt.wantedBytes(),
+        attempt.capacityBytes(),
+        attempt.freeBytes(),
+        attempt.floorBytes(),
+        attempt.marks(),
+        attempt.freeBlocksPerOrder(),
+        attempt.unusableIndex(),
+        attempt.fragmentationIndex(),
+        attempt.kernelFreeBytes(),
         detail);
   }
 

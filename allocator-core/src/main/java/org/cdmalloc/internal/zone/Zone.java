@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.zone;
 
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
@@ -98,7 +100,7 @@ public final class Zone {
    * Progress
    *   blocking; a section is O(maxOrder), and O(pages / 64) where the written bits of a run are
    *   read or set; but O(free blocks) in takeCommitted, O(units of the window) in retire and
-   *   committedUnits, O(units) in nextCommittedUnit and O(metadata) in metadataBytes and validate. Not `synchronized`: before JDK 24 that pins the
+   *   committedUnits, O(pages of the window) in ownedRuns, O(units) in nextCommittedUnit and O(metadata) in metadataBytes and validate. Not `synchronized`: before JDK 24 that pins the
    *   carrier of a virtual thread that has to wait.
    */
 
@@ -516,6 +518,39 @@ public final class Zone {
     lock.lock();
     try {
       return buddy.isMarked(page) ? owners.get(page) : null;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * A live run that has an owner.
+   *
+   * @param page its first page
+   * @param pages its length
+   * @param owner in whose name alone it can be freed
+   */
+  public record OwnedRun(int page, int pages, Object owner) {}
+
+  /**
+   * Returns the runs with owners that begin in a window.
+   *
+   * @param fromPage the first page of the window
+   * @param toPage its end, exclusive; more than {@code fromPage}
+   * @return the runs that have an owner and are live, ascending
+   * @throws IllegalArgumentException if the pages are not all in the zone
+   */
+  public List<OwnedRun> ownedRuns(int fromPage, int toPage) {
+    requireRun(fromPage, toPage - fromPage);
+    List<OwnedRun> found = new ArrayList<>();
+    lock.lock();
+    try {
+      for (int page = fromPage; page < toPage && !owners.isEmpty(); page++) {
+        if (buddy.isMarked(page) && owners.containsKey(page)) {
+          found.add(new OwnedRun(page, buddy.runPages(page), owners.get(page)));
+        }
+      }
+      return found;
     } finally {
       lock.unlock();
     }

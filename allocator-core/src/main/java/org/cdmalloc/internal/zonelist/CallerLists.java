@@ -46,6 +46,16 @@ public final class CallerLists {
         "a row without system nodes: node=" + caller + ", system=" + system);
   }
 
+  /**
+   * Returns the system nodes that are near a device, for those of its holders that may spill.
+   *
+   * @param device a device node
+   * @return system nodes with memory, nearest first
+   */
+  public List<Integer> beside(int device) {
+    return row(device).stream().filter(system::contains).toList();
+  }
+
   private List<Integer> row(int node) {
     for (Zonelist list : rows) {
       if (list.node() == node) {

@@ -134,7 +134,7 @@ final class MoveModelTest {
     }
 
     Requests requests(Paths paths) {
-      return new Requests(allocation, Placement.LOCAL, paths);
+      return new SystemRequests(allocation, Placement.LOCAL, paths);
     }
 
     private Paths paths() {
@@ -204,7 +204,8 @@ final class MoveModelTest {
       BackedZone target = target();
       Placement placement = Placement.onNode(target.node());
       try {
-        MoveReport report = allocation.move(block.address, target, placement);
+        MoveReport report =
+            allocation.move(block.address, new Destination(target, null), placement);
         assertEquals(target.node(), report.node());
         arrived(block, target, report);
         moved++;
@@ -221,7 +222,8 @@ final class MoveModelTest {
       }
       Held block = scoped.get(random.nextInt(scoped.size()));
       BackedZone target = target();
-      MoveReport report = block.scope.move(target, Placement.onNode(target.node()));
+      MoveReport report =
+          block.scope.move(new Destination(target, null), Placement.onNode(target.node()));
       if (report.unmoved().stream().noneMatch(part -> part.node() == Residency.UNKNOWN)) {
         arrived(block, target, report);
       } else {
@@ -388,7 +390,8 @@ final class MoveModelTest {
       } else if (choice < 7) {
         BackedZone target = shared.targets.get(random.nextInt(shared.targets.size()));
         try {
-          shared.allocation.move(some, target, Placement.onNode(target.node()));
+          shared.allocation.move(
+              some, new Destination(target, null), Placement.onNode(target.node()));
           moved++;
         } catch (NodeMemoryExhaustedException
             | MemoryCorruptionError

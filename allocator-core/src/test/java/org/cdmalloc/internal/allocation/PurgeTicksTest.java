@@ -51,7 +51,7 @@ final class PurgeTicksTest {
   }
 
   private Requests requests(Placement placement) {
-    return new Requests(allocation, placement, parts.system().of(placement));
+    return new SystemRequests(allocation, placement, parts.system().of(placement));
   }
 
   private long look() {
@@ -176,7 +176,7 @@ final class PurgeTicksTest {
   @Test
   void everyZoneIsLookedAt() {
     parts.devices().get(2).online();
-    Requests device = new Requests(allocation, Placement.onNode(2), parts.devices().get(2));
+    Requests device = new SystemRequests(allocation, Placement.onNode(2), parts.devices().get(2));
     Requests striped = requests(Placement.interleave(NodeMask.of(0, 1)));
     allocation.free(device.allocate(PAGE, 1));
     allocation.free(striped.allocate(2 * UNIT, 1));

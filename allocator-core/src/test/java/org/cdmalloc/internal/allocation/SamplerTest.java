@@ -65,7 +65,7 @@ final class SamplerTest {
 
   private static long allocate(Assembly parts, long bytes, int node) {
     Placement placement = Placement.onNode(node);
-    return new Requests(parts.allocation(), placement, parts.system().of(placement))
+    return new SystemRequests(parts.allocation(), placement, parts.system().of(placement))
         .tryAllocate(bytes, 1);
   }
 

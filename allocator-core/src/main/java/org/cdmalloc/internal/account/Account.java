@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.account;
+
+import java.lang.ref.WeakReference;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
+import org.cdmalloc.NodeAccessException;
+
+/**
+ * What one holder of a device's capability uses. Accounts form a tree below the root of the device:
+ * each request is charged to the holder's account and to all above it, in usable bytes, before
+ * memory is looked for, and credited when the block is freed or was not found. Safe for use by any
+ * number of threads.
+ */
+public final class Account implements BlockOwner {
+  /*
+   * Algorithmic notes.
+   *
+   * State: an allowance per account; the accounts below, weakly, for an account that nobody can use,
+   * and which pays for no block, is of no interest; when it was last used.
+   *
+   * Invariants: (I1) an account's used bytes are at least those of the blocks that it pays for, and of
+   * the requests in work, its own and of all accounts below; (I2) at rest they are equal; (I3) they
+   * never exceed the account's quota.
+   *
+   * A charge goes from the account to the root, one compare-and-set each, and takes back what it added
+   * if one refuses. So a request in work counts as served until it is known that it is not: another
+   * one that would fit only if it were not may be turned away. Ending an account before or after any
+   * of these steps is the same to its holders: whatever was charged completes, nothing else begins.
+   *
+   * Memory order: that of the allowances' words. The time of the last use is a plain figure.
+   */
+
+  private final int node;
+  private final String holder;
+  private final Account parent;
+  private final Allowance quota;
+  private final List<Allowance> spills;
+  private final LongSupplier nanoTime;
+  private final AtomicInteger narrowed = new AtomicInteger();
+  private final AtomicLong spilled = new AtomicLong();
+
+  /** Guarded by itself. */
+  private final List<WeakReference<Account>> below = new ArrayList<>();
+
+  private volatile long lastUseNanos;
+
+  private Account(
+      int node,
+      String holder,
+      Account parent,
+      Allowance quota,
+      List<Allowance> spills,
+      LongSupplier nanoTime) {
+    this.node = node;
+    this.holder = holder;
+    this.parent = parent;
+    this.quota = quota;
+    this.spills = spills;
+    this.nanoTime = nanoTime;
+    this.lastUseNanos = nanoTime.getAsLong();
+  }
+
+  /**
+   * Makes the root account of a device, without quota, strict.
+   *
+   * @param node the device's number
+   * @param nanoTime tells the time
+   * @return a new account
+   */
+  public static Account root(int node, LongSupplier nanoTime) {
+    Allowance all = new Allowance(Allowance.UNLIMITED);
+    return new Account(node, "device" + node, null, all, List.of(), nanoTime);
+  }
+
+  /**
+   * Makes a narrower account that may use so much.
+   *
+   * @param quotaBytes in usable bytes, or {@link Allowance#UNLIMITED}
+   * @return a new account below this one
+   */
+  public Account withQuota(long quotaBytes) {
+    return narrow(nextName(), new Allowance(quotaBytes), spills);
+  }
+
+  /**
+   * Makes a narrower account that may spill.
+   *
+   * @param spill how much, beside what the accounts above may
+   * @return a new account below this one
+   */
+  public Account spilling(Allowance spill) {
+    // The same allowance twice in a chain is still one number.
+    Set<Allowance> chain = new LinkedHashSet<>(spills);
+    chain.add(spill);
+    return narrow(nextName(), new Allowance(Allowance.UNLIMITED), List.copyOf(chain));
+  }
+
+  /**
+   * Makes a narrower account with a name.
+   *
+   * @param name for reports
+   * @return a new account below this one
+   */
+  public Account named(String name) {
+    return narrow(name, new Allowance(Allowance.UNLIMITED), spills);
+  }
+
+  private String nextName() {
+    return Integer.toString(narrowed.incrementAndGet());
+  }
+
+  private Account narrow(String name, Allowance allowance, List<Allowance> spilled) {
+    Account account = new Account(node, holder + "/" + name, this, allowance, spilled, nanoTime);
+    synchronized (below) {
+      below.removeIf(reference -> reference.get() == null);
+      below.add(new WeakReference<>(account));
+    }
+    return account;
+  }
+
+  /**
+   * Charges this account and all above it, or none.
+   *
+   * @param bytes usable bytes
+   * @return null if they were charged, else the account whose quota is too small
+   * @throws NodeAccessException if this account or one above was ended; nothing is charged
+   */
+  public Account charge(long bytes) {
+    long now = nanoTime.getAsLong();
+    for (Account account = this; account != null; account = account.parent) {
+      account.lastUseNanos = now;
+      if (!account.quota.tryAdd(bytes)) {
+        uncharge(account, bytes);
+        // A quota that is used up says nothing where an account above was ended.
+        requireNotEnded();
+        return account;
+      }
+    }
+    return null;
+  }
+
+  private void uncharge(Account end, long bytes) {
+    for (Account account = this; account != end; account = account.parent) {
+      account.quota.subtract(bytes);
+    }
+  }
+
+  /**
+   * Credits what was charged.
+   *
+   * @param bytes usable bytes
+   */
+  public void credit(long bytes) {
+    uncharge(null, bytes);
+  }
+
+  /**
+   * Takes bytes of everything that bounds what this account may spill, or of nothing.
+   *
+   * @param bytes usable bytes of the block
+   * @return what to give back, or null if this account is strict or has spilled all it may
+   */
+  public SpilledBlock spill(long bytes) {
+    int taken = 0;
+    while (taken < spills.size() && spills.get(taken).tryAdd(bytes)) {
+      taken++;
+    }
+    if (taken > 0 && taken == spills.size()) {
+      addSpilled(bytes);
+      return new SpilledBlock(this, bytes);
+    }
+    spills.subList(0, taken).forEach(spill -> spill.subtract(bytes));
+    return null;
+  }
+
+  void unspill(long bytes) {
+    spills.forEach(spill -> spill.subtract(bytes));
+    addSpilled(-bytes);
+  }
+
+  private void addSpilled(long bytes) {
+    for (Account account = this; account != null; account = account.parent) {
+      account.spilled.addAndGet(bytes);
+    }
+  }
+
+  /**
+   * Returns what this account and those below it have of the system's memory.
+   *
+   * @return bytes
+   */
+  public long allSpilledBytes() {
+    return spilled.get();
+  }
+
+  /**
+   * Returns what bounds the memory of the system that this account may use.
+   *
+   * @return from the widest to the narrowest; none if it is strict
+   */
+  public List<Allowance> spills() {
+    return spills;
+  }
+
+  /** Lets nothing more be charged to this account, or to one below it. */
+  public void end() {
+    quota.end();
+  }
+
+  /**
+   * Throws if nothing can be charged to this account any more.
+   *
+   * @throws NodeAccessException if so
+   */
+  public void requireNotEnded() {
+    for (Account account = this; account != null; account = account.parent) {
+      if (account.quota.isEnded()) {
+        throw ended(account);
+      }
+    }
+  }
+
+  private NodeAccessException ended(Account account) {
+    return new NodeAccessException(
+        "capability was revoked: node="
+            + node
+            + ", holder="
+            + holder
+            + ", revoked="
+            + account.holder
+            + "; ask whoever revoked it for another one");
+  }
+
+  /**
+   * Tells whether nothing can be charged any more.
+   *
+   * @return true if this account or one above was ended
+   */
+  public boolean isEnded() {
+    return quota.isEnded() || (parent != null && parent.isEnded());
+  }
+
+  /**
+   * Tells whether this account is another one or below it.
+   *
+   * @param other any account
+   * @return true if so
+   */
+  public boolean isWithin(Account other) {
+    return this == other || (parent != null && parent.isWithin(other));
+  }
+
+  /**
+   * Returns the account of the device as a whole.
+   *
+   * @return this one if there is none above
+   */
+  public Account root() {
+    return parent == null ? this : parent.root();
+  }
+
+  /**
+   * Returns this account and all below it that are in use.
+   *
+   * @return an account before those below it
+   */
+  public List<Account> all() {
+    List<Account> accounts = new ArrayList<>();
+    collect(accounts);
+    return accounts;
+  }
+
+  private void collect(List<Account> accounts) {
+    accounts.add(this);
+    List<Account> children = new ArrayList<>();
+    synchronized (below) {
+      for (WeakReference<Account> reference : below) {
+        Account child = reference.get();
+        if (child != null) {
+          children.add(child);
+        }
+      }
+    }
+    children.forEach(child -> child.collect(accounts));
+  }
+
+  /** {@inheritDoc} Whoever frees a block of an account does so in its name. */
+  @Override
+  public boolean leave() {
+    return true;
+  }
+
+  @Override
+  public void freed(long bytes) {
+    touch();
+    credit(bytes);
+  }
+
+  private void touch() {
+    long now = nanoTime.getAsLong();
+    for (Account account = this; account != null; account = account.parent) {
+      account.lastUseNanos = now;
+    }
+  }
+
+  @Override
+  public Account account() {
+    return this;
+  }
+
+  /**
+   * Returns the device.
+   *
+   * @return its number
+   */
+  public int node() {
+    return node;
+  }
+
+  /**
+   * Returns who holds the capability.
+   *
+   * @return a path of names from the root on
+   */
+  public String holder() {
+    return holder;
+  }
+
+  /**
+   * Returns what bounds this account.
+   *
+   * @return its quota
+   */
+  public Allowance quota() {
+    return quota;
+  }
+
+  /**
+   * Returns the time since something was last asked for or freed in this account or one below.
+   *
+   * @return nanoseconds
+   */
+  public long idleNanos() {
+    return Math.max(0, nanoTime.getAsLong() - lastUseNanos);
+  }
+}

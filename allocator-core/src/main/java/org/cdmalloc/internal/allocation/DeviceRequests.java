@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import org.cdmalloc.NodeMemoryExhaustedException;
+import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
+import org.cdmalloc.Placement;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.Allowance;
+import org.cdmalloc.internal.account.BlockOwner;
+import org.cdmalloc.internal.account.SpilledBlock;
+
+/**
+ * Requests in the right of a device's capability. Each is charged to the holder's account before
+ * memory is looked for; what the device has no room for is looked for in system memory only if the
+ * holder's budgets give it, and within them. Safe for use by any number of threads.
+ */
+public final class DeviceRequests implements Requests {
+  private static final long ANY = 1;
+
+  private final AllocationPath allocation;
+  private final Placement placement;
+  private final DeviceZone zone;
+  private final Account account;
+
+  /** Null where blocks belong to no scope. */
+  private final Scope scope;
+
+  /**
+   * Makes requests outside any scope.
+   *
+   * @param allocation serves them
+   * @param placement where, for messages
+   * @param zone the device
+   * @param account who pays
+   */
+  public DeviceRequests(
+      AllocationPath allocation, Placement placement, DeviceZone zone, Account account) {
+    this(allocation, placement, zone, account, null);
+  }
+
+  private DeviceRequests(
+      AllocationPath allocation,
+      Placement placement,
+      DeviceZone zone,
+      Account account,
+      Scope scope) {
+    this.allocation = allocation;
+    this.placement = placement;
+    this.zone = zone;
+    this.account = account;
+    this.scope = scope;
+  }
+
+  @Override
+  public Requests in(Scope owner) {
+    return new DeviceRequests(allocation, placement, zone, account, owner);
+  }
+
+  /** A block that was found, and what it was found for. */
+  private record Found(ZonePath path, long run, int pages, BlockOwner owner, boolean spilled) {}
+
+  @Override
+  public long tryAllocate(long bytes, long alignment) {
+    return allocate(bytes, alignment, false);
+  }
+
+  @Override
+  public long allocate(long bytes, long alignment) {
+    return allocate(bytes, alignment, true);
+  }
+
+  private long allocate(long bytes, long alignment, boolean must) {
+    Found found = find(bytes, alignment, must);
+    if (found == null) {
+      return 0;
+    }
+    boolean done = false;
+    try {
+      if (mayShowOthers(found)) {
+        allocation.clear(found.path, found.run, found.pages);
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        allocation.undo(found.path, found.run, found.owner);
+      }
+    }
+    long address = AllocationPath.address(found.path, found.run);
+    enter(found.owner, address);
+    return address;
+  }
+
+  @Override
+  public ByteBuffer tryAllocateBuffer(int bytes, boolean zeroed) {
+    return allocateBuffer(bytes, zeroed, false);
+  }
+
+  @Override
+  public ByteBuffer allocateBuffer(int bytes, boolean zeroed) {
+    return allocateBuffer(bytes, zeroed, true);
+  }
+
+  private ByteBuffer allocateBuffer(int bytes, boolean zeroed, boolean must) {
+    Found found = find(bytes, ANY, must);
+    if (found == null) {
+      return null;
+    }
+    ByteBuffer buffer =
+        allocation.buffer(
+            found.path, found.run, bytes, zeroed || mayShowOthers(found), found.owner);
+    enter(found.owner, AllocationPath.address(found.path, found.run));
+    return buffer;
+  }
+
+  private void enter(BlockOwner owner, long address) {
+    if (scope != null) {
+      scope.enter((Scope.Block) owner, address);
+    }
+  }
+
+  private boolean mayShowOthers(Found found) {
+    return found.spilled || zone.isShared(account);
+  }
+
+  /** Finds a block and lets the account pay for it; what is not found is not paid for. */
+  private Found find(long bytes, long alignment, boolean must) {
+    ZonePath path = zone.choose(bytes);
+    int pages = AllocationPath.pages(bytes);
+    int alignOrder = AllocationPath.alignOrder(alignment);
+    long usableBytes = BackedZone.offset(pages);
+    Account full = account.charge(usableBytes);
+    Found found = null;
+    if (full == null) {
+      try {
+        zone.enter(account);
+        BlockOwner owner = owner(account);
+        long run = allocation.find(path, pages, alignOrder, owner);
+        found =
+            run >= 0 ? new Found(path, run, pages, owner, false) : spill(path, pages, alignOrder);
+      } finally {
+        if (found == null) {
+          account.credit(usableBytes);
+        }
+      }
+    }
+    if (found == null && must) {
+      throw exhausted(path, bytes, alignment, full);
+    }
+    return found;
+  }
+
+  private BlockOwner owner(BlockOwner payer) {
+    return scope == null ? payer : scope.newBlock(payer);
+  }
+
+  /** Walks on into system memory, once the budgets have given as much; else there is no block. */
+  private Found spill(ZonePath path, int pages, int alignOrder) {
+    long usableBytes = BackedZone.offset(pages);
+    SpilledBlock block = account.spill(usableBytes);
+    if (block == null) {
+      return null;
+    }
+    boolean spilled = false;
+    try {
+      ZonePath all = zone.spillPath(path, usableBytes);
+      BlockOwner owner = owner(block);
+      long run = allocation.find(all, pages, alignOrder, owner);
+      spilled = run >= 0 && AllocationPath.index(run) > 0;
+      return run < 0 ? null : new Found(all, run, pages, owner, spilled);
+    } finally {
+      if (!spilled) {
+        block.cancel();
+      }
+    }
+  }
+
+  private NodeMemoryExhaustedException exhausted(
+      ZonePath path, long bytes, long alignment, Account full) {
+    List<Attempt> attempts = new ArrayList<>();
+    Attempt own = allocation.whyNot(path, 0, bytes, alignment);
+    if (full != null) {
+      Refusal refusal = Refusal.ofQuota(full);
+      attempts.add(ZoneReports.because(own, refusal.reason(), refusal.detail()));
+    } else {
+      String budget = exceededBudget(own.wantedBytes());
+      attempts.add(ZoneReports.because(own, own.reason(), own.detail() + budget));
+      if (!account.spills().isEmpty() && budget.isEmpty()) {
+        attempts.addAll(zone.whyNotSpilled(path, bytes, alignment));
+      }
+    }
+    return new NodeMemoryExhaustedException(bytes, placement.toString(), attempts);
+  }
+
+  private String exceededBudget(long bytes) {
+    for (Allowance spill : account.spills()) {
+      if (bytes > spill.limitBytes() - spill.usedBytes()) {
+        return " (not spilled: spill_budget_bytes="
+            + spill.limitBytes()
+            + ", spilled_bytes="
+            + spill.usedBytes()
+            + ")";
+      }
+    }
+    return "";
+  }
+
+  @Override
+  public Destination destination() {
+    return new Destination(zone.choose(1).zone(0), account);
+  }
+
+  @Override
+  public Placement placement() {
+    return placement;
+  }
+
+  /**
+   * Tells whether these requests are served by an allocator.
+   *
+   * @param other what serves the allocator's requests
+   * @return true if so
+   */
+  public boolean isOf(AllocationPath other) {
+    return allocation == other;
+  }
+}

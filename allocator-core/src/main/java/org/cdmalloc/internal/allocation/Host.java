@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+/** Who pays for pages of other zones' blocks that were moved to a node. */
+interface Host {
+  /** Returns the node that the host's zone stands for. */
+  int node();
+
+  /** Returns the node whose memory backs the zone; of a striped zone the first. */
+  int backingNode();
+
+  /** Lets blocks of another zone be moved here; returns why not, or null. */
+  Refusal takeGuests(int pages);
+
+  /** Takes the capacity back that {@link #takeGuests} gave. */
+  void returnGuests(int pages);
+}

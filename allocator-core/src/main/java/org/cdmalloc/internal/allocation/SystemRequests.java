@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.nio.ByteBuffer;
+import org.cdmalloc.Placement;
+
+/**
+ * Requests that nobody is charged for: a walk along the zones of a placement. Safe for use by any
+ * number of threads.
+ */
+public final class SystemRequests implements Requests {
+  private final AllocationPath allocation;
+  private final Placement placement;
+  private final Paths paths;
+
+  /** Null where blocks belong to nobody. */
+  private final Scope scope;
+
+  /**
+   * Makes requests whose blocks belong to nobody.
+   *
+   * @param allocation serves them
+   * @param placement where, for messages
+   * @param paths what the placement was resolved to
+   */
+  public SystemRequests(AllocationPath allocation, Placement placement, Paths paths) {
+    this(allocation, placement, paths, null);
+  }
+
+  private SystemRequests(AllocationPath allocation, Placement placement, Paths paths, Scope scope) {
+    this.allocation = allocation;
+    this.placement = placement;
+    this.paths = paths;
+    this.scope = scope;
+  }
+
+  @Override
+  public Requests in(Scope owner) {
+    return new SystemRequests(allocation, placement, paths, owner);
+  }
+
+  @Override
+  public long tryAllocate(long bytes, long alignment) {
+    return tryAllocate(newBlock(), paths.choose(bytes), bytes, alignment);
+  }
+
+  private long tryAllocate(Scope.Block block, ZonePath path, long bytes, long alignment) {
+    long address = allocation.tryAllocate(path, bytes, alignment, block);
+    if (block != null && address != 0) {
+      scope.enter(block, address);
+    }
+    return address;
+  }
+
+  /** Returns an owner for a block of the scope, or null where blocks belong to nobody. */
+  private Scope.Block newBlock() {
+    return scope == null ? null : scope.newBlock(null);
+  }
+
+  @Override
+  public long allocate(long bytes, long alignment) {
+    Scope.Block block = newBlock();
+    // Chosen once: choosing again would take another turn of an interleaving, or follow the thread
+    // to another node, and the exception would tell of zones that were not tried.
+    ZonePath path = paths.choose(bytes);
+    long address = tryAllocate(block, path, bytes, alignment);
+    if (address == 0) {
+      throw allocation.exhausted(path, bytes, alignment, placement);
+    }
+    return address;
+  }
+
+  @Override
+  public ByteBuffer tryAllocateBuffer(int bytes, boolean zeroed) {
+    return tryAllocateBuffer(newBlock(), paths.choose(bytes), bytes, zeroed);
+  }
+
+  private ByteBuffer tryAllocateBuffer(
+      Scope.Block block, ZonePath path, int bytes, boolean zeroed) {
+    ByteBuffer buffer = allocation.tryAllocateBuffer(path, bytes, zeroed, block);
+    if (block != null && buffer != null) {
+      scope.enter(block, allocation.address(buffer));
+    }
+    return buffer;
+  }
+
+  @Override
+  public ByteBuffer allocateBuffer(int bytes, boolean zeroed) {
+    Scope.Block block = newBlock();
+    ZonePath path = paths.choose(bytes);
+    ByteBuffer buffer = tryAllocateBuffer(block, path, bytes, zeroed);
+    if (buffer == null) {
+      throw allocation.exhausted(path, bytes, 1, placement);
+    }
+    return buffer;
+  }
+
+  @Override
+  public Destination destination() {
+    if (placement.mode() != Placement.Mode.ON_NODE) {
+      throw new IllegalArgumentException(
+          "a block is moved to one node: placement="
+              + placement
+              + "; give Placement.onNode(node) or DeviceNode.placement()");
+    }
+    return new Destination(paths.choose(1).zone(0), null);
+  }
+
+  @Override
+  public Placement placement() {
+    return placement;
+  }
+}

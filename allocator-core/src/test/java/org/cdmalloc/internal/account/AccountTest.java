@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.account;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicLong;
+import org.cdmalloc.NodeAccessException;
+import org.junit.jupiter.api.Test;
+
+final class AccountTest {
+  private final AtomicLong clock = new AtomicLong(1000);
+  private final Account root = Account.root(2, clock::get);
+
+  @Test
+  void idleHoldersAreTold() {
+    Account cache = root.named("cache");
+    Account other = root.named("other");
+    clock.set(5000);
+    assertNull(cache.charge(1));
+    clock.set(6000);
+    assertEquals(1000, cache.idleNanos());
+    assertEquals(1000, root.idleNanos());
+    assertEquals(5000, other.idleNanos());
+    // To be turned away is to have asked.
+    Account none = other.withQuota(0);
+    clock.set(7000);
+    assertSame(none, none.charge(1));
+    assertEquals(0, none.idleNanos());
+    clock.set(9000);
+    cache.freed(1);
+    assertEquals(0, cache.idleNanos());
+    assertEquals(0, root.idleNanos());
+    assertEquals(2000, none.idleNanos());
+  }
+
+  @Test
+  void whatIsRefusedFurtherUpIsTakenBackBelow() {
+    Account team = root.withQuota(10);
+    Account member = team.withQuota(100);
+    assertNull(member.charge(8));
+    assertSame(team, member.charge(3));
+    assertEquals(8, member.quota().usedBytes());
+    assertEquals(8, team.quota().usedBytes());
+    assertEquals(8, root.quota().usedBytes());
+    assertNull(member.charge(2));
+    member.credit(10);
+    assertEquals(0, root.quota().usedBytes());
+  }
+
+  @Test
+  void anAccountThatEndedIsChargedNothingAndCreditedStill() {
+    Account team = root.named("team");
+    Account member = team.named("member");
+    assertNull(member.charge(8));
+    team.end();
+    NodeAccessException ended = assertThrows(NodeAccessException.class, () -> member.charge(1));
+    assertEquals(
+        "capability was revoked: node=2, holder=device2/team/member, revoked=device2/team;"
+            + " ask whoever revoked it for another one",
+        ended.getMessage());
+    assertThrows(NodeAccessException.class, () -> member.charge(0));
+    assertThrows(NodeAccessException.class, member::requireNotEnded);
+    assertTrue(member.isEnded());
+    assertFalse(root.isEnded());
+    assertEquals(8, member.quota().usedBytes());
+    assertEquals(8, root.quota().usedBytes());
+    member.credit(8);
+    assertEquals(0, team.quota().usedBytes());
+    assertNull(root.charge(1));
+  }
+
+  @Test
+  void spilledBytesGoBackOnceHoweverTheyGoBack() {
+    Allowance wide = new Allowance(100);
+    Allowance narrow = new Allowance(60);
+    Account holder = root.spilling(wide).spilling(narrow);
+    assertNull(root.spill(1));
+    assertNull(holder.charge(50));
+    SpilledBlock block = holder.spill(50);
+    assertNotNull(block);
+    assertNull(holder.spill(11));
+    assertEquals(50, wide.usedBytes());
+    assertEquals(50, holder.allSpilledBytes());
+    block.arrived(20);
+    // Fewer than before: what went back is not taken again.
+    block.arrived(5);
+    assertEquals(30, block.spilledBytes());
+    assertEquals(30, narrow.usedBytes());
+    block.freed(50);
+    block.arrived(50);
+    assertEquals(0, wide.usedBytes());
+    assertEquals(0, narrow.usedBytes());
+    assertEquals(0, root.allSpilledBytes());
+    assertEquals(0, root.quota().usedBytes());
+  }
+
+  @Test
+  void whatCanNeverFitKeepsNothingOut() throws Exception {
+    Account holder = root.withQuota(10);
+    try (Threads threads = new Threads(100_000)) {
+      threads.run(
+          () -> {
+            assertSame(holder, holder.charge(11));
+            return null;
+          },
+          () -> {
+            assertNull(holder.charge(10));
+            holder.credit(10);
+            return null;
+          });
+    }
+    assertEquals(0, root.quota().usedBytes());
+  }
+
+  @Test
+  void afterAnEndNothingIsAdded() throws Exception {
+    for (int round = 0; round < 500; round++) {
+      Account team = root.named("team");
+      Account member = team.named("member");
+      AtomicLong charged = new AtomicLong();
+      try (Threads threads = new Threads(8)) {
+        threads.run(
+            () -> {
+              try {
+                member.charge(1);
+                charged.incrementAndGet();
+              } catch (NodeAccessException e) {
+                // Ended.
+              }
+              return null;
+            },
+            () -> {
+              team.end();
+              long used = team.quota().usedBytes();
+              Thread.onSpinWait();
+              assertTrue(team.quota().usedBytes() <= used);
+              return null;
+            });
+      }
+      assertEquals(charged.get(), member.quota().usedBytes());
+      assertEquals(charged.get(), team.quota().usedBytes());
+      member.credit(charged.get());
+    }
+    assertEquals(0, root.quota().usedBytes());
+  }
+
+  /** Two threads that repeat a step each at the same time. */
+  private static final class Threads implements AutoCloseable {
+    private final ExecutorService pool = Executors.newFixedThreadPool(2);
+    private final int steps;
+
+    Threads(int steps) {
+      this.steps = steps;
+    }
+
+    @SafeVarargs
+    final void run(Callable<Void>... tasks) throws Exception {
+      List<Future<Void>> done = new ArrayList<>();
+      for (Callable<Void> task : tasks) {
+        done.add(
+            pool.submit(
+                () -> {
+                  for (int i = 0; i < steps; i++) {
+                    task.call();
+                  }
+                  return null;
+                }));
+      }
+      for (Future<Void> one : done) {
+        one.get();
+      }
+    }
+
+    @Override
+    public void close() {
+      pool.shutdownNow();
+    }
+  }
+}
