@@ -13,6 +13,7 @@ import java.util.TreeMap;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import org.cdmalloc.DeviceNode;
+import org.cdmalloc.HolderReport;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.NodeAllocator;
@@ -20,6 +21,7 @@ import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
 import org.cdmalloc.Placement.Mode;
+import org.cdmalloc.SpillBudget;
 import org.cdmalloc.internal.address.BufferAddress;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
@@ -126,6 +128,7 @@ final class FaultWorkload {
           });
       placements.add(device.placement());
     }
+    placements.add(memory.device(DEVICE).withQuota(DEVICE_BYTES).placement());
     long blockBytes = seesMemory ? 16 * PAGE : MEBIBYTE;
     List<Long> blocks = new ArrayList<>();
     List<ByteBuffer> buffers = new ArrayList<>();
@@ -141,6 +144,7 @@ final class FaultWorkload {
       blocks.set(i, block(2 * PAGE, placements.get(i / 2)));
     }
     move(blocks, placements);
+    spill(blockBytes);
     buffers.forEach(this::free);
     blocks.forEach(this::free);
     everythingIsFree();
@@ -199,10 +203,30 @@ final class FaultWorkload {
     }
   }
 
+  /** Takes all that is left of a device, and one block more; its budgets end as they began. */
+  private void spill(long bytes) {
+    SpillBudget budget = SpillBudget.ofBytes(bytes);
+    Placement spilling = memory.device(DEVICE).spilling(budget).placement();
+    List<Long> blocks = new ArrayList<>();
+    while (budget.spilledBytes() == 0) {
+      long address = again(() -> memory.allocate(bytes, spilling));
+      handedOut(address, bytes);
+      blocks.add(address);
+    }
+    assertEquals(bytes, budget.spilledBytes());
+    blocks.forEach(this::free);
+    assertEquals(0, budget.spilledBytes());
+  }
+
   private void nothingIsAway() {
     for (NodeReport report : memory.report().nodes()) {
       assertEquals(0, report.movedInBytes(), report::toString);
       assertEquals(0, report.movedOutBytes(), report::toString);
+    }
+    // What lies on a device is paid for until its memory went back.
+    for (HolderReport report : memory.report().holders()) {
+      assertEquals(0, report.usedBytes(), report::toString);
+      assertEquals(0, report.spilledBytes(), report::toString);
     }
   }
 
@@ -248,15 +272,18 @@ final class FaultWorkload {
 
   /** Does a step until it succeeds; what it may throw is what its documentation says. */
   private <T> T again(Supplier<T> step) {
+    RuntimeException last = null;
     for (int tries = 1; tries <= MOST_TRIES; tries++) {
       try {
         return step.get();
       } catch (NativeCallException e) {
         surfaced.add(e);
+        last = e;
       } catch (NodeMemoryExhaustedException e) {
         refusals++;
+        last = e;
       }
     }
-    throw new AssertionError("a step fails for good: surfaced=" + surfaced);
+    throw new AssertionError("a step fails for good: surfaced=" + surfaced, last);
   }
 }

@@ -244,7 +244,7 @@ final class MovedBlocks {
       try {
         for (int page = 0; page < osPages; page++) {
           Host payer = block.payer(page);
-          expected.set(page, goesHome ? payer != null : payer != target);
+          expected.set(page, goesHome ? payer != null : !target.equals(payer));
         }
         if (goesHome) {
           int stay = (block.awayOsPages() - expected.cardinality()) * pagesPerOsPage;
