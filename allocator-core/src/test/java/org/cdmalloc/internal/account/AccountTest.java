@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -109,7 +110,7 @@ final class AccountTest {
   @Test
   void whatCanNeverFitKeepsNothingOut() throws Exception {
     Account holder = root.withQuota(10);
-    try (Threads threads = new Threads(100_000)) {
+    try (Threads threads = new Threads(2_000_000)) {
       threads.run(
           () -> {
             assertSame(holder, holder.charge(11));
@@ -167,11 +168,13 @@ final class AccountTest {
 
     @SafeVarargs
     final void run(Callable<Void>... tasks) throws Exception {
+      CyclicBarrier start = new CyclicBarrier(tasks.length);
       List<Future<Void>> done = new ArrayList<>();
       for (Callable<Void> task : tasks) {
         done.add(
             pool.submit(
                 () -> {
+                  start.await();
                   for (int i = 0; i < steps; i++) {
                     task.call();
                   }
