@@ -17,7 +17,7 @@ import org.cdmalloc.NodeAccessException;
  * memory is looked for, and credited when the block is freed or was not found. Safe for use by any
  * number of threads.
  */
-public final class Account implements BlockOwner {
+public final class Account {
   /*
    * Algorithmic notes.
    *
@@ -160,25 +160,21 @@ public final class Account implements BlockOwner {
     uncharge(null, bytes);
   }
 
-  /**
-   * Takes bytes of everything that bounds what this account may spill, or of nothing.
-   *
-   * @param bytes usable bytes of the block
-   * @return what to give back, or null if this account is strict or has spilled all it may
-   */
-  public SpilledBlock spill(long bytes) {
+  /** Takes bytes of everything that bounds what this account may spill, or of nothing. */
+  boolean spill(long bytes) {
     int taken = 0;
     while (taken < spills.size() && spills.get(taken).tryAdd(bytes)) {
       taken++;
     }
     if (taken > 0 && taken == spills.size()) {
       addSpilled(bytes);
-      return new SpilledBlock(this, bytes);
+      return true;
     }
     spills.subList(0, taken).forEach(spill -> spill.subtract(bytes));
-    return null;
+    return false;
   }
 
+  /** Gives back what {@link #spill} took. */
   void unspill(long bytes) {
     spills.forEach(spill -> spill.subtract(bytes));
     addSpilled(-bytes);
@@ -290,28 +286,12 @@ public final class Account implements BlockOwner {
     children.forEach(child -> child.collect(accounts));
   }
 
-  /** {@inheritDoc} Whoever frees a block of an account does so in its name. */
-  @Override
-  public boolean leave() {
-    return true;
-  }
-
-  @Override
-  public void freed(long bytes) {
-    touch();
-    credit(bytes);
-  }
-
-  private void touch() {
+  /** Takes note that something was freed. */
+  void touch() {
     long now = nanoTime.getAsLong();
     for (Account account = this; account != null; account = account.parent) {
       account.lastUseNanos = now;
     }
-  }
-
-  @Override
-  public Account account() {
-    return this;
   }
 
   /**

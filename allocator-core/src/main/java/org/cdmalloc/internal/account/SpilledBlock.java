@@ -20,10 +20,21 @@ public final class SpilledBlock implements BlockOwner {
   private final long bytes;
   private final AtomicLong spilled;
 
-  SpilledBlock(Account account, long bytes) {
+  private SpilledBlock(Account account, long bytes) {
     this.account = account;
     this.bytes = bytes;
     this.spilled = new AtomicLong(bytes);
+  }
+
+  /**
+   * Takes a block's bytes of everything that bounds what an account may spill, or of nothing.
+   *
+   * @param account who pays
+   * @param bytes the block's usable bytes
+   * @return what to give back, or null if the account is strict or has spilled all it may
+   */
+  public static SpilledBlock of(Account account, long bytes) {
+    return account.spill(bytes) ? new SpilledBlock(account, bytes) : null;
   }
 
   /** Gives back what was taken of the budgets: there is no such block, or none that was spilled. */
@@ -51,7 +62,8 @@ public final class SpilledBlock implements BlockOwner {
   @Override
   public void freed(long usable) {
     cancel();
-    account.freed(usable);
+    account.touch();
+    account.credit(usable);
   }
 
   @Override

@@ -2,6 +2,7 @@
 package org.cdmalloc.internal.allocation;
 
 import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.zone.Zone;
 
 /**
  * A device's zone that takes blocks in for a holder, who pays for them.
@@ -9,7 +10,7 @@ import org.cdmalloc.internal.account.Account;
  * @param zone the zone
  * @param account the holder's
  */
-record ChargedHost(BackedZone zone, Account account) implements Host {
+record ChargedHost(Host zone, Account account) implements Host {
   @Override
   public int node() {
     return zone.node();
@@ -22,7 +23,7 @@ record ChargedHost(BackedZone zone, Account account) implements Host {
 
   @Override
   public Refusal takeGuests(int pages) {
-    long bytes = BackedZone.offset(pages);
+    long bytes = (long) pages * Zone.PAGE_BYTES;
     Account full = account.charge(bytes);
     if (full != null) {
       return Refusal.ofQuota(full);
@@ -43,6 +44,6 @@ record ChargedHost(BackedZone zone, Account account) implements Host {
   @Override
   public void returnGuests(int pages) {
     zone.returnGuests(pages);
-    account.credit(BackedZone.offset(pages));
+    account.credit((long) pages * Zone.PAGE_BYTES);
   }
 }

@@ -10,6 +10,7 @@ import org.cdmalloc.Placement;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.account.BlockOwner;
+import org.cdmalloc.internal.account.PaidBlocks;
 import org.cdmalloc.internal.account.SpilledBlock;
 
 /**
@@ -24,6 +25,7 @@ public final class DeviceRequests implements Requests {
   private final Placement placement;
   private final DeviceZone zone;
   private final Account account;
+  private final BlockOwner paid;
 
   /** Null where blocks belong to no scope. */
   private final Scope scope;
@@ -51,6 +53,7 @@ public final class DeviceRequests implements Requests {
     this.placement = placement;
     this.zone = zone;
     this.account = account;
+    this.paid = new PaidBlocks(account);
     this.scope = scope;
   }
 
@@ -136,7 +139,7 @@ public final class DeviceRequests implements Requests {
     if (full == null) {
       try {
         zone.enter(account);
-        BlockOwner owner = owner(account);
+        BlockOwner owner = owner(paid);
         long run = allocation.find(path, pages, alignOrder, owner);
         found =
             run >= 0 ? new Found(path, run, pages, owner, false) : spill(path, pages, alignOrder);
@@ -159,7 +162,7 @@ public final class DeviceRequests implements Requests {
   /** Walks on into system memory, once the budgets have given as much; else there is no block. */
   private Found spill(ZonePath path, int pages, int alignOrder) {
     long usableBytes = BackedZone.offset(pages);
-    SpilledBlock block = account.spill(usableBytes);
+    SpilledBlock block = SpilledBlock.of(account, usableBytes);
     if (block == null) {
       return null;
     }

@@ -40,7 +40,7 @@ final class AccountTest {
     assertSame(none, none.charge(1));
     assertEquals(0, none.idleNanos());
     clock.set(9000);
-    cache.freed(1);
+    new PaidBlocks(cache).freed(1);
     assertEquals(0, cache.idleNanos());
     assertEquals(0, root.idleNanos());
     assertEquals(2000, none.idleNanos());
@@ -87,11 +87,11 @@ final class AccountTest {
     Allowance wide = new Allowance(100);
     Allowance narrow = new Allowance(60);
     Account holder = root.spilling(wide).spilling(narrow);
-    assertNull(root.spill(1));
+    assertNull(SpilledBlock.of(root, 1));
     assertNull(holder.charge(50));
-    SpilledBlock block = holder.spill(50);
+    SpilledBlock block = SpilledBlock.of(holder, 50);
     assertNotNull(block);
-    assertNull(holder.spill(11));
+    assertNull(SpilledBlock.of(holder, 11));
     assertEquals(50, wide.usedBytes());
     assertEquals(50, holder.allSpilledBytes());
     block.arrived(20);
