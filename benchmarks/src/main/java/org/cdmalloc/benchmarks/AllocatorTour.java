@@ -17,6 +17,7 @@ import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
+import org.cdmalloc.SpillBudget;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.LoadRule;
 import org.cdmalloc.topology.Machine;
@@ -171,6 +172,38 @@ final class AllocatorTour {
     } catch (NodeMemoryExhaustedException full) {
       print("refused%n");
       attempts(full);
+    }
+  }
+
+  /** Shows what holders of a device's capability may use: of the device, and of RAM instead. */
+  void holders() {
+    DeviceNode device = memory.device(deviceNode);
+    if (memory.report().node(deviceNode).online()) {
+      hold("quota of 2 MiB", device.named("tenant").withQuota(2 * BLOCK_BYTES));
+      long all = device.tryAllocate(memory.report().node(deviceNode).freeBytes());
+      if (all != 0) {
+        print("all of device node %d is in use now%n", deviceNode);
+        hold("no spill budget", device.named("strict"));
+        SpillBudget budget = SpillBudget.ofBytes(2 * BLOCK_BYTES);
+        hold("spill budget of 2 MiB", device.named("spilling").spilling(budget));
+        device.free(all);
+      }
+      out.println();
+    }
+  }
+
+  private void hold(String what, DeviceNode holder) {
+    List<Long> blocks = new ArrayList<>();
+    try {
+      while (true) {
+        blocks.add(holder.allocate(BLOCK_BYTES));
+      }
+    } catch (NodeMemoryExhaustedException full) {
+      print("%s, %s: %d blocks of 1 MiB, ", holder.holder(), what, blocks.size());
+      print("%s of them in RAM, then:%n", mebibytes(holder.holders().get(0).spilledBytes()));
+      attempts(full);
+    } finally {
+      blocks.forEach(memory::free);
     }
   }
 

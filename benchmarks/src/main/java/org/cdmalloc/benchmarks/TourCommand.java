@@ -97,6 +97,7 @@ final class TourCommand implements Runnable {
       tour.zonelists();
       tour.placements();
       tour.exhaust();
+      tour.holders();
     }
   }
 
@@ -167,6 +168,7 @@ final class TourCommand implements Runnable {
       tour.nodes();
       tour.placements();
       tour.exhaust();
+      tour.holders();
     }
   }
 

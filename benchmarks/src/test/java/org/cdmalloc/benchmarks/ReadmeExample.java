@@ -9,6 +9,7 @@ import org.cdmalloc.DeviceNode;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeArena;
 import org.cdmalloc.Placement;
+import org.cdmalloc.SpillBudget;
 import org.cdmalloc.SystemMemory;
 import org.cdmalloc.topology.NodeMask;
 
@@ -44,6 +45,11 @@ final class ReadmeExample {
       ByteBuffer named = device.allocateBuffer(1 << 20); // on node 9 or an exception
       memory.move(named, Placement.onNode(0)); // while others use it; the address stays
       device.free(named);
+
+      // A narrower one for a tenant: a quota, and how much of it may spill into RAM.
+      DeviceNode tenant = device.withQuota(4 << 20).spilling(SpillBudget.ofBytes(1 << 20));
+      tenant.free(tenant.allocate(2 << 20));
+      tenant.revoke(); // serves nothing more; its blocks live until they are freed
     }
     // README ends
   }

@@ -37,6 +37,10 @@ final class TourCommandTest {
     // A device node is reached by name only.
     assertHolds(tour, "refused: placement names a device node");
     assertFalse(tour.contains("NodeAllocator.device("), tour);
+    // Its holders use what they may, and no more.
+    assertHolds(tour, "quota of 2 MiB: 2 blocks of 1 MiB, 0 MiB of them in RAM, then:");
+    assertHolds(tour, "no spill budget: 0 blocks of 1 MiB, 0 MiB of them in RAM, then:");
+    assertHolds(tour, "spill budget of 2 MiB: 2 blocks of 1 MiB, 2 MiB of them in RAM, then:");
     // The machine of the mails, labelled.
     assertHolds(tour, "EMULATED: nothing below is a measurement.");
     assertHolds(tour, "(2) (node 1) (Normal  1)");
