@@ -45,7 +45,7 @@ abstract class SpillContract extends AccountContract {
         assertThrows(NodeMemoryExhaustedException.class, () -> holder.allocate(1));
     assertEquals(1, refused.attempts().size());
     String detail = refused.attempts().get(0).detail();
-    assertTrue(detail.contains("not spilled: spill_budget_bytes=" + 4 * SMALL), detail);
+    assertTrue(detail.contains("not spilled, spill_budget_bytes=" + 4 * SMALL), detail);
     assertEquals(4 * SMALL, only(holder).spilledBytes());
     assertEquals(4 * SMALL, only(device()).spilledBytes());
     assertEquals(4 * SMALL, only(holder).spillBudgetBytes());

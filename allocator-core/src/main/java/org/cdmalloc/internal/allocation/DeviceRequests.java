@@ -189,7 +189,8 @@ public final class DeviceRequests implements Requests {
       attempts.add(ZoneReports.because(own, refusal.reason(), refusal.detail()));
     } else {
       String budget = exceededBudget(own.wantedBytes());
-      attempts.add(ZoneReports.because(own, own.reason(), own.detail() + budget));
+      String both = own.detail().isEmpty() || budget.isEmpty() ? "" : ", ";
+      attempts.add(ZoneReports.because(own, own.reason(), own.detail() + both + budget));
       if (!account.spills().isEmpty() && budget.isEmpty()) {
         attempts.addAll(zone.whyNotSpilled(path, bytes, alignment));
       }
@@ -200,11 +201,10 @@ public final class DeviceRequests implements Requests {
   private String exceededBudget(long bytes) {
     for (Allowance spill : account.spills()) {
       if (bytes > spill.limitBytes() - spill.usedBytes()) {
-        return " (not spilled: spill_budget_bytes="
+        return "not spilled, spill_budget_bytes="
             + spill.limitBytes()
             + ", spilled_bytes="
-            + spill.usedBytes()
-            + ")";
+            + spill.usedBytes();
       }
     }
     return "";
