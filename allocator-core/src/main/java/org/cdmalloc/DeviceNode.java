@@ -166,7 +166,7 @@ public final class DeviceNode {
    * @throws IllegalStateException if the allocator is closed
    */
   public List<DeviceBlock> outstanding() {
-    return allocation.blocks(account);
+    return zone.blocks(account);
   }
 
   /**

@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
-import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException;
@@ -484,19 +483,19 @@ public final class AllocationPath {
   }
 
   /**
-   * Lists what the holders of a device pay for.
+   * Lists what accounts pay for.
    *
-   * @param within the account of one, or of all below an account
+   * @param within the account, or one above them
    * @return the blocks that were live when their part of memory was looked at
    * @throws IllegalStateException if closed
    */
-  public List<DeviceBlock> blocks(Account within) {
+  List<PaidRun> paid(Account within) {
     requireOpen();
-    List<DeviceBlock> blocks = new ArrayList<>();
+    List<PaidRun> paid = new ArrayList<>();
     for (BackedZone zone : zones()) {
-      zone.addBlocks(within, blocks);
+      zone.addPaid(within, paid);
     }
-    return blocks;
+    return paid;
   }
 
   /**

@@ -8,7 +8,6 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
-import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
@@ -487,26 +486,26 @@ public final class BackedZone implements Home {
   }
 
   /**
-   * Adds the blocks of this zone that a device's holders pay for, a window at a time.
+   * Adds the blocks of this zone that accounts pay for, a window at a time.
    *
-   * @param within the account of one holder, or of all below an account
-   * @param blocks where to
+   * @param within the account, or one above them
+   * @param paid where to
    */
-  void addBlocks(Account within, List<DeviceBlock> blocks) {
+  void addPaid(Account within, List<PaidRun> paid) {
     for (int from = 0; from < zone.capacityPages(); from += COMMIT_PAGES) {
       int to = Math.min(zone.capacityPages(), from + COMMIT_PAGES);
-      zone.ownedRuns(from, to).forEach(run -> addBlock(run, within, blocks));
+      zone.ownedRuns(from, to).forEach(run -> addPaid(run, within, paid));
     }
-    moved.addGuests(within, blocks);
+    moved.addGuests(within, paid);
   }
 
-  private void addBlock(Zone.OwnedRun run, Account within, List<DeviceBlock> blocks) {
+  private void addPaid(Zone.OwnedRun run, Account within, List<PaidRun> paid) {
     BlockOwner owner = (BlockOwner) run.owner();
     Account account = owner.account();
     if (account != null && account.isWithin(within)) {
       long address = addressAt(offset(run.page()));
       long bytes = offset(run.pages());
-      blocks.add(new DeviceBlock(account.holder(), address, bytes, owner.spilledBytes()));
+      paid.add(new PaidRun(account, address, bytes, owner.spilledBytes()));
     }
   }
 

@@ -4,6 +4,7 @@ package org.cdmalloc.internal.allocation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
+import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
@@ -184,6 +185,22 @@ public final class DeviceZone implements Paths {
               holder.isEnded()));
     }
     return holders;
+  }
+
+  /**
+   * Lists the blocks that a holder and all below it pay for.
+   *
+   * @param within the account of the holder
+   * @return a new list
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public List<DeviceBlock> blocks(Account within) {
+    return allocation.paid(within).stream()
+        .map(
+            run ->
+                new DeviceBlock(
+                    run.account().holder(), run.address(), run.bytes(), run.spilledBytes()))
+        .toList();
   }
 
   /**

@@ -11,7 +11,6 @@ import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
-import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
@@ -344,12 +343,12 @@ final class MovedBlocks {
   }
 
   /**
-   * Adds the blocks of this zone that were moved in the right of a device's holder.
+   * Adds what was moved of this zone's blocks in an account's right.
    *
-   * @param within the account of one holder, or of all below an account
-   * @param added where to
+   * @param within the account, or one above them
+   * @param paid where to
    */
-  void addGuests(Account within, List<DeviceBlock> added) {
+  void addGuests(Account within, List<PaidRun> paid) {
     commitLock.lock();
     try {
       for (Block block : blocks.values()) {
@@ -358,9 +357,9 @@ final class MovedBlocks {
               if (host instanceof ChargedHost charged
                   && charged.account().isWithin(within)
                   && !osPages.isEmpty()) {
-                added.add(
-                    new DeviceBlock(
-                        charged.account().holder(),
+                paid.add(
+                    new PaidRun(
+                        charged.account(),
                         home.addressAt(offset(block.page)),
                         (long) osPages.cardinality() * osPageBytes,
                         0));
