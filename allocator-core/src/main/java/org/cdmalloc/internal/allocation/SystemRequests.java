@@ -101,7 +101,7 @@ public final class SystemRequests implements Requests {
       throw new IllegalArgumentException(
           "a block is moved to one node: placement="
               + placement
-              + "; give Placement.onNode(node) or DeviceNode.placement()");
+              + "; give Placement.onNode(node) or the placement of a capability");
     }
     return new Destination(paths.choose(1).zone(0), null);
   }
