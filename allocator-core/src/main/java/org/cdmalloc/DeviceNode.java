@@ -29,11 +29,12 @@ import org.cdmalloc.internal.allocation.DeviceZone;
  *
  * <p><b>Contents.</b> Where a node has had several holders, memory that was in use is zeroed before
  * it is handed to one of them, by raw address and uninitialised buffer too, unless zeroing is
- * {@link Zeroing#NEVER}; so is what a spilled block takes of system memory and gives back. Costs
- * such requests a write of the block.
+ * {@link Zeroing#NEVER} or the source cannot show its memory; so is what a spilled block takes of
+ * system memory and gives back. Costs such requests a write of the block.
  *
- * <p><b>Cost.</b> A block costs some fifty bytes of the Java heap while it is live, in an arena
- * some hundred and fifty. Safe for use by any number of threads.
+ * <p><b>Cost.</b> A block costs some hundred bytes of the Java heap while it is live, in an arena
+ * some hundred and fifty; a request takes a step for each capability up to the root. Safe for use
+ * by any number of threads.
  */
 public final class DeviceNode {
   private static final long ANY = 1;
@@ -119,14 +120,22 @@ public final class DeviceNode {
    *
    * @param name the last part of its {@link #holder()}; need not be unique
    * @return a new capability without a quota of its own
-   * @throws IllegalArgumentException if the name is empty, or has a slash or a line break
+   * @throws IllegalArgumentException if the name is blank, or has a slash or a control character
    */
   public DeviceNode named(String name) {
-    if (name.isBlank() || name.indexOf('/') >= 0 || name.lines().count() > 1) {
+    if (name.isBlank() || name.chars().anyMatch(DeviceNode::isForeign)) {
       throw new IllegalArgumentException(
-          "not a holder's name: name=" + name + "; give one line without a slash");
+          "not a holder's name: name=" + name + "; give one line of text without a slash");
     }
     return new DeviceNode(zone, allocation, account.named(name));
+  }
+
+  private static boolean isForeign(int character) {
+    int type = Character.getType(character);
+    return character == '/'
+        || type == Character.CONTROL
+        || type == Character.LINE_SEPARATOR
+        || type == Character.PARAGRAPH_SEPARATOR;
   }
 
   /**
@@ -158,9 +167,9 @@ public final class DeviceNode {
   }
 
   /**
-   * Lists the blocks that are charged here, to this holder and to those below it. Walks all zones
-   * of the allocator, some pages at a time: what is allocated or freed meanwhile may be in it or
-   * not.
+   * Lists the blocks that are charged here, to this holder and to those below it, once they were
+   * handed out. Walks all zones of the allocator, some pages at a time: what is allocated or freed
+   * meanwhile may be in it or not.
    *
    * @return a new list
    * @throws IllegalStateException if the allocator is closed

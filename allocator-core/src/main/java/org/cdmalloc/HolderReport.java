@@ -15,9 +15,10 @@ import java.util.Objects;
  *     and of requests in work
  * @param spillBudgetBytes the narrowest of the budgets within which the holder may spill; 0 if it
  *     is strict
- * @param spilledBytes how much of what is used is system memory
- * @param idleNanos the time since something was last allocated or freed in the right of the holder
- *     or of one below; to use a block is nothing that can be seen
+ * @param spilledBytes how much of what is used the budgets of the holder, and of those below it,
+ *     pay for: what was spilled into system memory, and not moved to the device since
+ * @param idleNanos the time since something was last asked for or freed in the right of the holder
+ *     or of one below, or since it was made; to use a block is nothing that can be seen
  * @param revoked whether nothing is served any more in this right
  */
 public record HolderReport(

@@ -213,7 +213,7 @@ abstract class AccountContract extends DeviceContract {
     DeviceNode cache = root.named("cache");
     DeviceNode half = cache.withQuota(MEBIBYTE);
     DeviceNode other = root.withQuota(PAGE);
-    for (String name : new String[] {"", " ", "a/b", "a\nb"}) {
+    for (String name : new String[] {"", " ", "a/b", "a\nb", "a\n", "a\r", "\u001b", "a\u2028b"}) {
       assertThrows(IllegalArgumentException.class, () -> root.named(name));
     }
     half.allocate(1);

@@ -288,4 +288,24 @@ abstract class ZeroingContract extends BufferContract {
       }
     }
   }
+
+  @Test
+  void whatWasSpilledAndCameBackByNameIsHidden() {
+    try (NodeAllocator zeroing = open(Zeroing.ON_ALLOCATE)) {
+      DeviceNode root = zeroing.device(ARENA);
+      root.online();
+      long all = root.allocate(ARENA_BYTES);
+      SpillBudget budget = SpillBudget.ofBytes(UNIT);
+      DeviceNode holder = root.spilling(budget);
+      long block = holder.allocate(UNIT);
+      root.free(all);
+      zeroing.move(block, root.placement());
+      zeroing.move(block, NODE_0);
+      assertEquals(0, budget.spilledBytes());
+      fill(lookAt(block), DIRT);
+      holder.free(block);
+      assertEquals(block, zeroing.allocate(UNIT, NODE_0));
+      assertEquals(-1, firstOther(lookAt(block), 0));
+    }
+  }
 }

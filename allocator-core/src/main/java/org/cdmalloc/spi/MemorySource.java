@@ -93,7 +93,8 @@ public interface MemorySource {
    * @param node a node of {@link #machine()} with memory
    * @param bytes how much, positive
    * @return {@link CommitResult#COMMITTED} if there is room, or what is full
-   * @throws IllegalArgumentException if the machine has no such node, or it has no memory
+   * @throws IllegalArgumentException if the machine has no such node, it has no memory, or the size
+   *     is not as said
    */
   CommitResult room(int node, long bytes);
 

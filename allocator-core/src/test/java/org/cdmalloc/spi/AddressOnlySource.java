@@ -113,8 +113,8 @@ public final class AddressOnlySource implements MemorySource {
   @Override
   public CommitResult room(int node, long bytes) {
     long free = account(node).get();
-    if (!machine.withMemory().contains(node)) {
-      throw new IllegalArgumentException("node has no memory: node=" + node);
+    if (!machine.withMemory().contains(node) || bytes <= 0) {
+      throw new IllegalArgumentException("no room to ask for: node=" + node + ", bytes=" + bytes);
     }
     return free < bytes ? full(node, free, bytes) : CommitResult.COMMITTED;
   }

@@ -129,11 +129,15 @@ abstract class FactsContract extends MemorySourceFixture {
   }
 
   @Test
-  @Clause("IllegalArgumentException if the machine has no such node, or it has no memory")
+  @Clause(
+      "IllegalArgumentException if the machine has no such node, it has no memory, or the size is not"
+          + " as said")
   void roomIsOfANodeWithMemory() {
     assertAll(
         () -> assertIllegal(() -> source.room(NO_SUCH_NODE, source.osPageBytes())),
-        () -> assertIllegal(() -> source.room(-1, source.osPageBytes())));
+        () -> assertIllegal(() -> source.room(-1, source.osPageBytes())),
+        () -> assertIllegal(() -> source.room(source.machine().withMemory().first(), 0)),
+        () -> assertIllegal(() -> source.room(source.machine().withMemory().first(), -1)));
     for (Node node : source.machine().nodes()) {
       if (!node.hasMemory()) {
         assertIllegal(() -> source.room(node.id(), source.osPageBytes()));

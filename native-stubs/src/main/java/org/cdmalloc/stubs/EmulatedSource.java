@@ -171,6 +171,9 @@ public final class EmulatedSource implements MemorySource {
   @Override
   public CommitResult room(int node, long bytes) {
     requireMemory(requireNode(node), Stripe.of(node));
+    if (bytes <= 0) {
+      throw new IllegalArgumentException("size is not positive: bytes=" + bytes);
+    }
     return EmulatedRegion.room(kernel, node, files, bytes);
   }
 

@@ -114,6 +114,9 @@ final class LinuxSource implements MemorySource {
   @Override
   public CommitResult room(int node, long bytes) {
     requireMemory(node);
+    if (bytes <= 0) {
+      throw new IllegalArgumentException("size is not positive: bytes=" + bytes);
+    }
     return headroom.room(node, bytes);
   }
 

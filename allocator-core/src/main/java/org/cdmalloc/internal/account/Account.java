@@ -2,7 +2,9 @@
 package org.cdmalloc.internal.account;
 
 import java.lang.ref.WeakReference;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -37,31 +39,39 @@ public final class Account {
    */
 
   private final int node;
-  private final String holder;
+  private final String name;
   private final Account parent;
   private final Allowance quota;
   private final List<Allowance> spills;
   private final LongSupplier nanoTime;
   private final AtomicInteger narrowed = new AtomicInteger();
+  private final AtomicLong ids;
+  private final long id;
   private final AtomicLong spilled = new AtomicLong();
 
   /** Guarded by itself. */
   private final List<WeakReference<Account>> below = new ArrayList<>();
 
+  /** How many of them there may be before those are looked for that are gone; guarded by it. */
+  private int pruneAt = 1;
+
   private volatile long lastUseNanos;
 
   private Account(
       int node,
-      String holder,
+      String name,
       Account parent,
       Allowance quota,
       List<Allowance> spills,
+      AtomicLong ids,
       LongSupplier nanoTime) {
     this.node = node;
-    this.holder = holder;
+    this.name = name;
     this.parent = parent;
     this.quota = quota;
     this.spills = spills;
+    this.ids = ids;
+    this.id = ids.incrementAndGet();
     this.nanoTime = nanoTime;
     this.lastUseNanos = nanoTime.getAsLong();
   }
@@ -75,7 +85,7 @@ public final class Account {
    */
   public static Account root(int node, LongSupplier nanoTime) {
     Allowance all = new Allowance(Allowance.UNLIMITED);
-    return new Account(node, "device" + node, null, all, List.of(), nanoTime);
+    return new Account(node, "device" + node, null, all, List.of(), new AtomicLong(), nanoTime);
   }
 
   /**
@@ -116,9 +126,12 @@ public final class Account {
   }
 
   private Account narrow(String name, Allowance allowance, List<Allowance> spilled) {
-    Account account = new Account(node, holder + "/" + name, this, allowance, spilled, nanoTime);
+    Account account = new Account(node, name, this, allowance, spilled, ids, nanoTime);
     synchronized (below) {
-      below.removeIf(reference -> reference.get() == null);
+      if (below.size() >= pruneAt) {
+        below.removeIf(reference -> reference.get() == null);
+        pruneAt = 2 * below.size() + 1;
+      }
       below.add(new WeakReference<>(account));
     }
     return account;
@@ -132,9 +145,8 @@ public final class Account {
    * @throws NodeAccessException if this account or one above was ended; nothing is charged
    */
   public Account charge(long bytes) {
-    long now = nanoTime.getAsLong();
+    touch();
     for (Account account = this; account != null; account = account.parent) {
-      account.lastUseNanos = now;
       if (!account.quota.tryAdd(bytes)) {
         uncharge(account, bytes);
         // A quota that is used up says nothing where an account above was ended.
@@ -151,26 +163,35 @@ public final class Account {
     }
   }
 
+  private void touch() {
+    long now = nanoTime.getAsLong();
+    for (Account account = this; account != null; account = account.parent) {
+      account.lastUseNanos = now;
+    }
+  }
+
   /**
    * Credits what was charged.
    *
    * @param bytes usable bytes
    */
   public void credit(long bytes) {
+    touch();
     uncharge(null, bytes);
   }
 
   /** Takes bytes of everything that bounds what this account may spill, or of nothing. */
   boolean spill(long bytes) {
-    int taken = 0;
-    while (taken < spills.size() && spills.get(taken).tryAdd(bytes)) {
-      taken++;
+    // The narrowest first: whoever has spilled all it may takes nothing of what it shares.
+    int untaken = spills.size();
+    while (untaken > 0 && spills.get(untaken - 1).tryAdd(bytes)) {
+      untaken--;
     }
-    if (taken > 0 && taken == spills.size()) {
+    if (untaken == 0 && !spills.isEmpty()) {
       addSpilled(bytes);
       return true;
     }
-    spills.subList(0, taken).forEach(spill -> spill.subtract(bytes));
+    spills.subList(untaken, spills.size()).forEach(spill -> spill.subtract(bytes));
     return false;
   }
 
@@ -215,11 +236,18 @@ public final class Account {
    * @throws NodeAccessException if so
    */
   public void requireNotEnded() {
-    for (Account account = this; account != null; account = account.parent) {
-      if (account.quota.isEnded()) {
-        throw ended(account);
-      }
+    Account ended = firstEnded();
+    if (ended != null) {
+      throw ended(ended);
     }
+  }
+
+  private Account firstEnded() {
+    Account account = this;
+    while (account != null && !account.quota.isEnded()) {
+      account = account.parent;
+    }
+    return account;
   }
 
   private NodeAccessException ended(Account account) {
@@ -227,9 +255,9 @@ public final class Account {
         "capability was revoked: node="
             + node
             + ", holder="
-            + holder
+            + holder()
             + ", revoked="
-            + account.holder
+            + account.holder()
             + "; ask whoever revoked it for another one");
   }
 
@@ -239,7 +267,7 @@ public final class Account {
    * @return true if this account or one above was ended
    */
   public boolean isEnded() {
-    return quota.isEnded() || (parent != null && parent.isEnded());
+    return firstEnded() != null;
   }
 
   /**
@@ -249,7 +277,11 @@ public final class Account {
    * @return true if so
    */
   public boolean isWithin(Account other) {
-    return this == other || (parent != null && parent.isWithin(other));
+    Account account = this;
+    while (account != null && account != other) {
+      account = account.parent;
+    }
+    return account != null;
   }
 
   /**
@@ -258,7 +290,11 @@ public final class Account {
    * @return this one if there is none above
    */
   public Account root() {
-    return parent == null ? this : parent.root();
+    Account account = this;
+    while (account.parent != null) {
+      account = account.parent;
+    }
+    return account;
   }
 
   /**
@@ -268,30 +304,36 @@ public final class Account {
    */
   public List<Account> all() {
     List<Account> accounts = new ArrayList<>();
-    collect(accounts);
+    Deque<Account> rest = new ArrayDeque<>(List.of(this));
+    while (!rest.isEmpty()) {
+      Account next = rest.pop();
+      accounts.add(next);
+      next.children().forEach(rest::push);
+    }
     return accounts;
   }
 
-  private void collect(List<Account> accounts) {
-    accounts.add(this);
+  /** Returns the accounts right below this one, the youngest first. */
+  private List<Account> children() {
     List<Account> children = new ArrayList<>();
     synchronized (below) {
       for (WeakReference<Account> reference : below) {
         Account child = reference.get();
         if (child != null) {
-          children.add(child);
+          children.add(0, child);
         }
       }
     }
-    children.forEach(child -> child.collect(accounts));
+    return children;
   }
 
-  /** Takes note that something was freed. */
-  void touch() {
-    long now = nanoTime.getAsLong();
-    for (Account account = this; account != null; account = account.parent) {
-      account.lastUseNanos = now;
-    }
+  /**
+   * Returns the account's number.
+   *
+   * @return no other account of the device ever has it; positive
+   */
+  public long id() {
+    return id;
   }
 
   /**
@@ -309,7 +351,11 @@ public final class Account {
    * @return a path of names from the root on
    */
   public String holder() {
-    return holder;
+    Deque<String> names = new ArrayDeque<>();
+    for (Account account = this; account != null; account = account.parent) {
+      names.push(account.name);
+    }
+    return String.join("/", names);
   }
 
   /**
@@ -322,7 +368,8 @@ public final class Account {
   }
 
   /**
-   * Returns the time since something was last asked for or freed in this account or one below.
+   * Returns the time since something was last asked for or freed in this account or one below, or
+   * since it was made.
    *
    * @return nanoseconds
    */

@@ -3,13 +3,24 @@ package org.cdmalloc.internal.account;
 
 /**
  * In whose name alone a block can be freed, and who pays for it until then: what its run's owner is
- * in the zone. A block without an owner belongs to account 0, the system's, which costs nothing.
+ * in the zone, one for each block. A block without an owner belongs to account 0, the system's,
+ * which costs nothing.
  */
 public interface BlockOwner {
+  /** Takes note that the block's user has it. */
+  void handOver();
+
+  /**
+   * Tells whether the block's user has it.
+   *
+   * @return false before it was handed over, and after somebody took it back
+   */
+  boolean isLive();
+
   /**
    * Gives the block up.
    *
-   * @return true for the one caller who frees it, false for all others
+   * @return true for the one caller who frees it, false for all others, and while it is not live
    */
   boolean leave();
 
@@ -28,18 +39,20 @@ public interface BlockOwner {
   Account account();
 
   /**
-   * Returns how much of the block is memory of the system that the account was lent.
+   * Returns how much of the block the account's budgets pay for.
    *
    * @return bytes, 0 for a block that was not spilled
    */
-  default long spilledBytes() {
-    return 0;
-  }
+  long spilledBytes();
 
   /**
-   * Takes note of how much of the block lies on the device now, after a move there.
+   * Takes note of how much of the block lies on the account's device.
    *
-   * @param bytes how much
+   * @param bytes the block's usable bytes
+   * @param onDevice how many of them the device pays for now
    */
-  default void arrived(long bytes) {}
+  void arrived(long bytes, long onDevice);
+
+  /** Gives back what the budgets pay for: nobody will free the block. */
+  void cancelSpill();
 }

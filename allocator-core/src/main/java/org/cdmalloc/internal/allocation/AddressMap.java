@@ -6,10 +6,15 @@ import java.util.Comparator;
 import java.util.List;
 import org.cdmalloc.internal.address.RegionAddresses;
 
-/** Which zone an address belongs to. Immutable; a change makes a new map. */
+/**
+ * Which zone an address belongs to. Zones that serve whoever asks are searched first: how many
+ * others there are costs their blocks nothing. Immutable; a change makes a new map.
+ */
 final class AddressMap {
+  private static final Extent[] NONE = {};
+
   /** Without zones. */
-  static final AddressMap EMPTY = new AddressMap(List.of());
+  static final AddressMap EMPTY = new AddressMap(NONE, NONE);
 
   /** A run of addresses of one zone. */
   record Extent(long start, long end, long offset, BackedZone zone) {
@@ -18,14 +23,25 @@ final class AddressMap {
     }
   }
 
-  private final Extent[] extents;
+  private final Extent[] first;
+  private final Extent[] others;
 
-  private AddressMap(List<Extent> extents) {
-    this.extents = extents.toArray(new Extent[0]);
+  private AddressMap(Extent[] first, Extent[] others) {
+    this.first = first;
+    this.others = others;
+  }
+
+  /** Returns this map with the addresses of one more zone, among those that are searched first. */
+  AddressMap withFirst(BackedZone zone) {
+    return new AddressMap(joined(first, zone), others);
   }
 
   /** Returns this map with the addresses of one more zone. */
   AddressMap with(BackedZone zone) {
+    return new AddressMap(first, joined(others, zone));
+  }
+
+  private static Extent[] joined(Extent[] extents, BackedZone zone) {
     List<Extent> all = new ArrayList<>(List.of(extents));
     RegionAddresses addresses = zone.addresses();
     if (addresses.isContiguous()) {
@@ -41,11 +57,16 @@ final class AddressMap {
       }
     }
     all.sort(Comparator.comparingLong(Extent::start));
-    return new AddressMap(all);
+    return all.toArray(new Extent[0]);
   }
 
   /** Returns the extent that holds an address, or null. */
   Extent find(long address) {
+    Extent extent = find(first, address);
+    return extent != null ? extent : find(others, address);
+  }
+
+  private static Extent find(Extent[] extents, long address) {
     int low = 0;
     int high = extents.length - 1;
     while (low <= high) {

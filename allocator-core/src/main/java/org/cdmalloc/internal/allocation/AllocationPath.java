@@ -4,6 +4,7 @@ package org.cdmalloc.internal.allocation;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MoveReport;
@@ -60,7 +61,17 @@ public final class AllocationPath {
    * @return the zone
    * @throws IllegalStateException if this path is closed
    */
-  synchronized BackedZone add(Supplier<BackedZone> reserve) {
+  BackedZone add(Supplier<BackedZone> reserve) {
+    return add(reserve, AddressMap::with);
+  }
+
+  /** As {@link #add}, of a zone that serves whoever asks: its addresses are looked for first. */
+  BackedZone addFirst(Supplier<BackedZone> reserve) {
+    return add(reserve, AddressMap::withFirst);
+  }
+
+  private synchronized BackedZone add(
+      Supplier<BackedZone> reserve, BiFunction<AddressMap, BackedZone, AddressMap> extend) {
     requireOpen();
     BackedZone zone = reserve.get();
     boolean known = false;
@@ -71,7 +82,7 @@ public final class AllocationPath {
                 + source.name()
                 + ", zeroing=ON_FREE; choose Zeroing.NEVER");
       }
-      AddressMap extended = addresses.with(zone);
+      AddressMap extended = extend.apply(addresses, zone);
       zones.add(zone);
       addresses = extended;
       known = true;
@@ -282,7 +293,7 @@ public final class AllocationPath {
   }
 
   private int free(BackedZone zone, long offset, BlockOwner owner) {
-    if (zeroesWhenFreed(owner)) {
+    if (zeroesWhenFreed(zone, owner)) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
       if (pages > 0 && owner(zone, offset) == owner) {
         zone.zero(offset, BackedZone.offset(pages));
@@ -295,10 +306,13 @@ public final class AllocationPath {
     return freed;
   }
 
-  private boolean zeroesWhenFreed(BlockOwner owner) {
-    // What was spilled into system memory is not shown to whoever gets it next.
-    return zeroing == Zeroing.ON_FREE
-        || (owner != null && zeroing == Zeroing.ON_ALLOCATE && owner.spilledBytes() > 0);
+  private boolean zeroesWhenFreed(BackedZone zone, BlockOwner owner) {
+    if (owner == null || zeroing != Zeroing.ON_ALLOCATE) {
+      return zeroing == Zeroing.ON_FREE;
+    }
+    // What was spilled into another zone is not shown to whoever gets that memory next.
+    Account account = owner.account();
+    return account != null && account.node() != zone.node();
   }
 
   /**
@@ -384,7 +398,7 @@ public final class AllocationPath {
    * @return where its pages are
    */
   public MoveReport move(long address, Destination target, Placement placement) {
-    MovedBlocks.Answer answer = tryMove(address, Zone.ANYONE, target);
+    MovedBlocks.Answer answer = tryMove(address, target);
     AddressMap.Extent extent = require(address);
     if (answer.answer() < 0) {
       throw wrong(address, extent.offsetOf(address), answer.answer(), extent.zone());
@@ -424,7 +438,8 @@ public final class AllocationPath {
    * @return where its pages are; why there was no room is their reason; null if it was freed
    */
   MoveReport moveOwned(long address, BlockOwner owner, Destination target, Placement placement) {
-    MovedBlocks.Answer answer = tryMove(address, owner, target);
+    AddressMap.Extent extent = require(address);
+    MovedBlocks.Answer answer = tryMove(extent, extent.offsetOf(address), owner, target);
     if (answer.report() != null || answer.answer() < 0) {
       return answer.report();
     }
@@ -437,22 +452,33 @@ public final class AllocationPath {
         List.of(new MoveReport.Unmoved(address, bytes, Residency.UNKNOWN, reason)));
   }
 
-  private MovedBlocks.Answer tryMove(long address, Object owner, Destination target) {
+  private MovedBlocks.Answer tryMove(long address, Destination target) {
     AddressMap.Extent extent = require(address);
     BackedZone zone = extent.zone();
-    zone.requireOpen();
-    target.zone().requireOpen();
     long offset = extent.offsetOf(address);
     if ((offset & PAGE_MASK) != 0) {
+      zone.requireOpen();
       return MovedBlocks.Answer.of(zone.pages(offset));
     }
-    BlockOwner payer = owner(zone, offset);
-    Account account = payer == null ? null : payer.account();
-    MovedBlocks.Answer answer = zone.move(offset, owner, target.host(account));
-    if (answer.report() != null && account != null && account.node() == target.zone().node()) {
-      payer.arrived(answer.report().movedBytes());
+    while (true) {
+      // Whose the block is decides who pays: where that changes meanwhile, it is another block.
+      BlockOwner owner = owner(zone, offset);
+      MovedBlocks.Answer answer =
+          owner == null || owner.isLive()
+              ? tryMove(extent, offset, owner, target)
+              : MovedBlocks.Answer.of(Zone.NOT_LIVE);
+      if (answer.answer() != Zone.OWNED) {
+        return answer;
+      }
     }
-    return answer;
+  }
+
+  private static MovedBlocks.Answer tryMove(
+      AddressMap.Extent extent, long offset, BlockOwner owner, Destination target) {
+    extent.zone().requireOpen();
+    target.zone().requireOpen();
+    Account account = owner == null ? null : owner.account();
+    return extent.zone().move(offset, owner, target.host(account));
   }
 
   private NodeMemoryExhaustedException noRoom(
@@ -480,6 +506,11 @@ public final class AllocationPath {
    */
   public Residency residency(ByteBuffer buffer) {
     return residency(RegionAddresses.address(buffer, source));
+  }
+
+  /** Gives back what budgets pay for, once this path is closed: nobody can free those blocks. */
+  void cancelSpills() {
+    zones().forEach(BackedZone::cancelSpills);
   }
 
   /**

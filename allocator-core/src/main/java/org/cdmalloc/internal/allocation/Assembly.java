@@ -124,7 +124,8 @@ public final class Assembly {
         long capacity = bytes.get(node);
         zones.put(
             node,
-            allocation.add(() -> BackedZone.ofNode(node, node, capacity, marks.get(node), source)));
+            allocation.addFirst(
+                () -> BackedZone.ofNode(node, node, capacity, marks.get(node), source)));
       }
       SystemPaths paths = new SystemPaths(machine, devices, zones, source, allocation);
       Map<Integer, DeviceZone> deviceZones = new HashMap<>();
@@ -225,7 +226,14 @@ public final class Assembly {
   public int close() {
     upkeep.stop();
     audit.findings().close();
-    return allocation.close();
+    try {
+      return allocation.close();
+    } finally {
+      // A budget may serve other allocators.
+      if (devices.values().stream().anyMatch(device -> device.account().allSpilledBytes() > 0)) {
+        allocation.cancelSpills();
+      }
+    }
   }
 
   /**

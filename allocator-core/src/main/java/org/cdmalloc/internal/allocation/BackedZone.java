@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
@@ -461,10 +462,10 @@ public final class BackedZone implements Home {
    * Moves the memory of a live run to another node.
    *
    * @param offset of the run, in bytes
-   * @param owner the run's owner, null for a run without one, or {@link Zone#ANYONE}
+   * @param owner the run's owner, or null for a run without one
    * @param target who is to pay for it
    */
-  MovedBlocks.Answer move(long offset, Object owner, Host target) {
+  MovedBlocks.Answer move(long offset, BlockOwner owner, Host target) {
     return moved.move(page(offset), owner, target);
   }
 
@@ -492,20 +493,28 @@ public final class BackedZone implements Home {
    * @param paid where to
    */
   void addPaid(Account within, List<PaidRun> paid) {
-    for (int from = 0; from < zone.capacityPages(); from += COMMIT_PAGES) {
-      int to = Math.min(zone.capacityPages(), from + COMMIT_PAGES);
-      zone.ownedRuns(from, to).forEach(run -> addPaid(run, within, paid));
-    }
+    owners(
+        run -> {
+          BlockOwner owner = (BlockOwner) run.owner();
+          Account account = owner.account();
+          if (account != null && account.isWithin(within) && owner.isLive()) {
+            long address = addressAt(offset(run.page()));
+            paid.add(new PaidRun(account, address, offset(run.pages()), owner.spilledBytes()));
+          }
+        });
     moved.addGuests(within, paid);
   }
 
-  private void addPaid(Zone.OwnedRun run, Account within, List<PaidRun> paid) {
-    BlockOwner owner = (BlockOwner) run.owner();
-    Account account = owner.account();
-    if (account != null && account.isWithin(within)) {
-      long address = addressAt(offset(run.page()));
-      long bytes = offset(run.pages());
-      paid.add(new PaidRun(account, address, bytes, owner.spilledBytes()));
+  /** Gives back what budgets pay for in this zone, which is closed. */
+  void cancelSpills() {
+    owners(run -> ((BlockOwner) run.owner()).cancelSpill());
+  }
+
+  private void owners(Consumer<Zone.OwnedRun> each) {
+    int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
+    for (int unit = 0; unit < units; unit++) {
+      int to = Math.min(zone.capacityPages(), firstPage(unit + 1));
+      zone.ownedRuns(firstPage(unit), to).forEach(each);
     }
   }
 

@@ -10,8 +10,8 @@ import org.cdmalloc.Placement;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.account.BlockOwner;
-import org.cdmalloc.internal.account.PaidBlocks;
-import org.cdmalloc.internal.account.SpilledBlock;
+import org.cdmalloc.internal.account.PaidBlock;
+import org.cdmalloc.internal.zone.Zone;
 
 /**
  * Requests in the right of a device's capability. Each is charged to the holder's account before
@@ -25,7 +25,6 @@ public final class DeviceRequests implements Requests {
   private final Placement placement;
   private final DeviceZone zone;
   private final Account account;
-  private final BlockOwner paid;
 
   /** Null where blocks belong to no scope. */
   private final Scope scope;
@@ -53,7 +52,6 @@ public final class DeviceRequests implements Requests {
     this.placement = placement;
     this.zone = zone;
     this.account = account;
-    this.paid = new PaidBlocks(account);
     this.scope = scope;
   }
 
@@ -62,8 +60,18 @@ public final class DeviceRequests implements Requests {
     return new DeviceRequests(allocation, placement, zone, account, owner);
   }
 
-  /** A block that was found, and what it was found for. */
-  private record Found(ZonePath path, long run, int pages, BlockOwner owner, boolean spilled) {}
+  /** A block that is looked for, made before so that finding it needs nothing of the Java heap. */
+  private static final class Wanted {
+    private final int pages;
+    private final BlockOwner owner;
+    private ZonePath path;
+    private long run = Zone.NONE;
+
+    Wanted(int pages, BlockOwner owner) {
+      this.pages = pages;
+      this.owner = owner;
+    }
+  }
 
   @Override
   public long tryAllocate(long bytes, long alignment) {
@@ -76,7 +84,7 @@ public final class DeviceRequests implements Requests {
   }
 
   private long allocate(long bytes, long alignment, boolean must) {
-    Found found = find(bytes, alignment, must);
+    Wanted found = find(bytes, alignment, must);
     if (found == null) {
       return 0;
     }
@@ -91,9 +99,7 @@ public final class DeviceRequests implements Requests {
         allocation.undo(found.path, found.run, found.owner);
       }
     }
-    long address = AllocationPath.address(found.path, found.run);
-    enter(found.owner, address);
-    return address;
+    return handOver(found);
   }
 
   @Override
@@ -107,75 +113,84 @@ public final class DeviceRequests implements Requests {
   }
 
   private ByteBuffer allocateBuffer(int bytes, boolean zeroed, boolean must) {
-    Found found = find(bytes, ANY, must);
+    Wanted found = find(bytes, ANY, must);
     if (found == null) {
       return null;
     }
-    ByteBuffer buffer =
-        allocation.buffer(
-            found.path, found.run, bytes, zeroed || mayShowOthers(found), found.owner);
-    enter(found.owner, AllocationPath.address(found.path, found.run));
+    boolean clear = zeroed || mayShowOthers(found);
+    ByteBuffer buffer = allocation.buffer(found.path, found.run, bytes, clear, found.owner);
+    handOver(found);
     return buffer;
   }
 
-  private void enter(BlockOwner owner, long address) {
+  private long handOver(Wanted found) {
+    long address = AllocationPath.address(found.path, found.run);
+    found.owner.handOver();
     if (scope != null) {
-      scope.enter((Scope.Block) owner, address);
+      scope.enter((Scope.Block) found.owner, address);
     }
+    return address;
   }
 
-  private boolean mayShowOthers(Found found) {
-    return found.spilled || zone.isShared(account);
+  private boolean mayShowOthers(Wanted found) {
+    return AllocationPath.index(found.run) > 0 || zone.isShared(account);
   }
 
   /** Finds a block and lets the account pay for it; what is not found is not paid for. */
-  private Found find(long bytes, long alignment, boolean must) {
+  private Wanted find(long bytes, long alignment, boolean must) {
     ZonePath path = zone.choose(bytes);
     int pages = AllocationPath.pages(bytes);
     int alignOrder = AllocationPath.alignOrder(alignment);
     long usableBytes = BackedZone.offset(pages);
     Account full = account.charge(usableBytes);
-    Found found = null;
+    boolean isFound = false;
     if (full == null) {
+      Wanted wanted = null;
       try {
         zone.enter(account);
-        BlockOwner owner = owner(paid);
-        long run = allocation.find(path, pages, alignOrder, owner);
-        found =
-            run >= 0 ? new Found(path, run, pages, owner, false) : spill(path, pages, alignOrder);
+        PaidBlock block = new PaidBlock(account);
+        wanted = new Wanted(pages, scope == null ? block : scope.newBlock(block));
+        find(wanted, path, alignOrder);
+        if (wanted.run < 0) {
+          spill(block, wanted, path, alignOrder);
+        }
+        isFound = wanted.run >= 0;
       } finally {
-        if (found == null) {
+        if (!isFound) {
           account.credit(usableBytes);
         }
       }
+      if (isFound) {
+        return wanted;
+      }
     }
-    if (found == null && must) {
+    if (must) {
       throw exhausted(path, bytes, alignment, full);
     }
-    return found;
+    return null;
   }
 
-  private BlockOwner owner(BlockOwner payer) {
-    return scope == null ? payer : scope.newBlock(payer);
+  private void find(Wanted wanted, ZonePath path, int alignOrder) {
+    wanted.path = path;
+    wanted.run = allocation.find(path, wanted.pages, alignOrder, wanted.owner);
   }
 
   /** Walks on into system memory, once the budgets have given as much; else there is no block. */
-  private Found spill(ZonePath path, int pages, int alignOrder) {
-    long usableBytes = BackedZone.offset(pages);
-    SpilledBlock block = SpilledBlock.of(account, usableBytes);
-    if (block == null) {
-      return null;
+  private void spill(PaidBlock block, Wanted wanted, ZonePath path, int alignOrder) {
+    long usableBytes = BackedZone.offset(wanted.pages);
+    if (!block.spill(usableBytes)) {
+      return;
     }
     boolean spilled = false;
     try {
       ZonePath all = zone.spillPath(path, usableBytes);
-      BlockOwner owner = owner(block);
-      long run = allocation.find(all, pages, alignOrder, owner);
-      spilled = run >= 0 && AllocationPath.index(run) > 0;
-      return run < 0 ? null : new Found(all, run, pages, owner, spilled);
+      if (all.length() > 1) {
+        find(wanted, all, alignOrder);
+        spilled = wanted.run >= 0 && AllocationPath.index(wanted.run) > 0;
+      }
     } finally {
       if (!spilled) {
-        block.cancel();
+        block.cancelSpill();
       }
     }
   }

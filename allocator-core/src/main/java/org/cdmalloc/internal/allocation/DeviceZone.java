@@ -3,7 +3,7 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicLong;
 import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
@@ -21,7 +21,7 @@ import org.cdmalloc.topology.Machine;
  * brought online. Its path holds itself alone, so a request that walks it can reach nothing else.
  */
 public final class DeviceZone implements Paths {
-  private static final Object SEVERAL = new Object();
+  private static final long SEVERAL = -1;
 
   private final int node;
   private final int backingNode;
@@ -33,8 +33,8 @@ public final class DeviceZone implements Paths {
   private final List<BackedZone> beside;
   private final Account account;
 
-  /** The account that alone has had blocks here, or {@link #SEVERAL}; null before any had. */
-  private final AtomicReference<Object> user = new AtomicReference<>();
+  /** The number of the account that alone asked here, or {@link #SEVERAL}; 0 before any did. */
+  private final AtomicLong user = new AtomicLong();
 
   /** Guarded by this. */
   private BackedZone zone;
@@ -153,12 +153,12 @@ public final class DeviceZone implements Paths {
    * @param holder whose the block is
    */
   boolean isShared(Account holder) {
-    return user.get() != holder;
+    return user.get() != holder.id();
   }
 
-  /** Takes note of who is about to have blocks here. */
+  /** Takes note of who asks for blocks here. */
   void enter(Account holder) {
-    if (user.get() != holder && !user.compareAndSet(null, holder)) {
+    if (user.get() != holder.id() && !user.compareAndSet(0, holder.id())) {
       user.set(SEVERAL);
     }
   }

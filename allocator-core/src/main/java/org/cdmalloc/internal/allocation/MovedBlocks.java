@@ -14,6 +14,7 @@ import java.util.stream.Stream;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
@@ -152,10 +153,10 @@ final class MovedBlocks {
    * Moves a live run.
    *
    * @param page its first page
-   * @param owner its owner, null for a run without one, or {@link Zone#ANYONE}
+   * @param owner its owner, or null for a run without one
    * @param target who pays on the node that it is moved to; the run's own zone brings it home
    */
-  Answer move(int page, Object owner, Host target) {
+  Answer move(int page, BlockOwner owner, Host target) {
     moveLock.lock();
     try {
       int pages = zone.beginAway(page, owner);
@@ -164,7 +165,7 @@ final class MovedBlocks {
       }
       try {
         return page % pagesPerOsPage == 0 && pages % pagesPerOsPage == 0
-            ? new Move(block(page, pages), target).run()
+            ? new Move(block(page, pages), owner, target).run()
             : Answer.of(pages);
       } finally {
         leaveIfHome(page);
@@ -199,6 +200,7 @@ final class MovedBlocks {
   /** One move of one block; moveLock is held. */
   private final class Move {
     private final Block block;
+    private final BlockOwner owner;
     private final Host target;
     private final boolean goesHome;
 
@@ -210,8 +212,9 @@ final class MovedBlocks {
     private boolean hasMoved;
     private String refusal = "";
 
-    Move(Block block, Host target) {
+    Move(Block block, BlockOwner owner, Host target) {
       this.block = block;
+      this.owner = owner;
       this.target = target;
       this.goesHome = target == home;
     }
@@ -278,20 +281,39 @@ final class MovedBlocks {
                 : MoveResult.refused(
                     refusal, source.residency(region, offset, bytes), target.backingNode());
         refusal = result.refusal();
-        arrived += result.residency().pagesByNode().getOrDefault(target.backingNode(), 0);
         if (!result.isRefused()) {
           book(from, result.residency());
         }
-        for (MoveResult.Unmoved part : result.unmoved()) {
-          unmoved.add(
-              new MoveReport.Unmoved(
-                  home.addressAt(offset + (long) part.page() * osPageBytes),
-                  (long) part.pages() * osPageBytes,
-                  part.node(),
-                  part.reason()));
-        }
+        result.unmoved().forEach(part -> stayed(offset, part));
+        tell(offset, from, result.residency());
       } finally {
         commitLock.unlock();
+      }
+    }
+
+    private void stayed(long offset, MoveResult.Unmoved part) {
+      unmoved.add(
+          new MoveReport.Unmoved(
+              home.addressAt(offset + (long) part.page() * osPageBytes),
+              (long) part.pages() * osPageBytes,
+              part.node(),
+              part.reason()));
+    }
+
+    /**
+     * Tells which pages are the target's now. Where two zones are of one node, a page may lie there
+     * and not be, because the window was refused.
+     */
+    private void tell(long offset, int from, Residency now) {
+      for (int i = 0; i < now.pages(); i++) {
+        if (now.node(i) == target.backingNode()) {
+          Host payer = block.payer(from + i);
+          if (goesHome ? payer == null : target.equals(payer)) {
+            arrived++;
+          } else {
+            stayed(offset, new MoveResult.Unmoved(i, 1, now.node(i), refusal));
+          }
+        }
       }
     }
 
@@ -309,20 +331,30 @@ final class MovedBlocks {
       if (!goesHome) {
         home.shares().repay(absolute(left));
         zone.setAway(block.page, block.awayOsPages() * pagesPerOsPage);
+        tellOwner();
+      }
+    }
+
+    /** What was spilled of a block of the target's own, and is there now, is spilled no more. */
+    private void tellOwner() {
+      Account account = owner == null ? null : owner.account();
+      if (account != null && account.node() == target.node()) {
+        long onDevice = (long) block.of(target).cardinality() * osPageBytes;
+        owner.arrived(offset(block.pages), onDevice);
       }
     }
 
     /** Lets nobody but the target pay for a page; adds it to those whose own zone paid. */
     private void pay(int page, BitSet left) {
       Host payer = block.payer(page);
+      if (!goesHome) {
+        block.of(target).set(page);
+      }
       if (payer == null) {
         left.set(page);
       } else {
         block.of(payer).clear(page);
         payer.returnGuests(pagesPerOsPage);
-      }
-      if (!goesHome) {
-        block.of(target).set(page);
       }
     }
 
@@ -406,7 +438,7 @@ final class MovedBlocks {
   private void tryToSettle(Block block) {
     try {
       settle(block);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       LOGGER.log(Level.DEBUG, "the memory of a moved block stays where it is for now", e);
     }
   }
@@ -509,16 +541,15 @@ final class MovedBlocks {
   }
 
   private void giveBack(Region region, Block block) {
-    source.purge(region, offset(block.page), offset(block.pages));
-    block.givenBack = true;
     BitSet own = new BitSet();
     int first = block.page / pagesPerOsPage;
     own.set(first, first + block.pages / pagesPerOsPage);
     block.guests.forEach(
-        (guest, osPages) -> {
-          guest.returnGuests(osPages.cardinality() * pagesPerOsPage);
-          osPages.stream().forEach(page -> own.clear(first + page));
-        });
+        (guest, osPages) -> osPages.stream().forEach(page -> own.clear(first + page)));
+    source.purge(region, offset(block.page), offset(block.pages));
+    block.givenBack = true;
+    block.guests.forEach(
+        (guest, osPages) -> guest.returnGuests(osPages.cardinality() * pagesPerOsPage));
     block.guests.clear();
     home.shares().repay(own);
     zone.setAway(block.page, block.pages);

@@ -38,6 +38,20 @@ public final class Scope {
       this.payer = payer;
     }
 
+    /** Entering the scope hands the block over. */
+    @Override
+    public void handOver() {}
+
+    @Override
+    public boolean isLive() {
+      lock.lock();
+      try {
+        return linked;
+      } finally {
+        lock.unlock();
+      }
+    }
+
     @Override
     public boolean leave() {
       lock.lock();
@@ -70,9 +84,16 @@ public final class Scope {
     }
 
     @Override
-    public void arrived(long bytes) {
+    public void arrived(long bytes, long onDevice) {
       if (payer != null) {
-        payer.arrived(bytes);
+        payer.arrived(bytes, onDevice);
+      }
+    }
+
+    @Override
+    public void cancelSpill() {
+      if (payer != null) {
+        payer.cancelSpill();
       }
     }
   }

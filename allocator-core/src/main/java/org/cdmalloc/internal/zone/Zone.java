@@ -125,9 +125,6 @@ public final class Zone {
   /** The memory of the run lies on another node, or may: {@link #endAway} or {@link #settle} it. */
   public static final int AWAY = -6;
 
-  /** An owner that stands for any, where it is said that it may. */
-  public static final Object ANYONE = new Object();
-
   /** Set in the result of a take if all of the run is committed; above any page number. */
   private static final long COMMITTED = 1L << Integer.SIZE;
 
@@ -368,7 +365,7 @@ public final class Zone {
    * #AWAY}. Does nothing more where that is so already.
    *
    * @param page the run's first page
-   * @param owner the run's owner, null for a run without one, or {@link #ANYONE}
+   * @param owner the run's owner, or null for a run without one
    * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR}, {@link #OWNED} or
    *     {@link #CLOSED}, and nothing changed
    * @throws IllegalArgumentException if the zone has no such page
@@ -381,7 +378,7 @@ public final class Zone {
         return CLOSED;
       }
       int pages = livePages(page);
-      if (pages > 0 && owner != ANYONE && isOfAnother(page, owner)) {
+      if (pages > 0 && isOfAnother(page, owner)) {
         return OWNED;
       }
       if (pages > 0) {

@@ -3,7 +3,6 @@ package org.cdmalloc.internal.account;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -40,7 +39,7 @@ final class AccountTest {
     assertSame(none, none.charge(1));
     assertEquals(0, none.idleNanos());
     clock.set(9000);
-    new PaidBlocks(cache).freed(1);
+    new PaidBlock(cache).freed(1);
     assertEquals(0, cache.idleNanos());
     assertEquals(0, root.idleNanos());
     assertEquals(2000, none.idleNanos());
@@ -87,23 +86,71 @@ final class AccountTest {
     Allowance wide = new Allowance(100);
     Allowance narrow = new Allowance(60);
     Account holder = root.spilling(wide).spilling(narrow);
-    assertNull(SpilledBlock.of(root, 1));
+    assertFalse(new PaidBlock(root).spill(1));
     assertNull(holder.charge(50));
-    SpilledBlock block = SpilledBlock.of(holder, 50);
-    assertNotNull(block);
-    assertNull(SpilledBlock.of(holder, 11));
+    PaidBlock block = new PaidBlock(holder);
+    assertTrue(block.spill(50));
+    assertFalse(new PaidBlock(holder).spill(11));
     assertEquals(50, wide.usedBytes());
     assertEquals(50, holder.allSpilledBytes());
-    block.arrived(20);
+    block.arrived(50, 20);
     // Fewer than before: what went back is not taken again.
-    block.arrived(5);
+    block.arrived(50, 5);
     assertEquals(30, block.spilledBytes());
     assertEquals(30, narrow.usedBytes());
     block.freed(50);
-    block.arrived(50);
+    block.arrived(50, 50);
+    block.cancelSpill();
     assertEquals(0, wide.usedBytes());
     assertEquals(0, narrow.usedBytes());
     assertEquals(0, root.allSpilledBytes());
+    assertEquals(0, root.quota().usedBytes());
+  }
+
+  @Test
+  void aBlockIsFreedByOneAndOnlyOnceItWasHandedOver() {
+    PaidBlock block = new PaidBlock(root);
+    assertFalse(block.isLive());
+    assertFalse(block.leave());
+    block.handOver();
+    assertTrue(block.isLive());
+    assertTrue(block.leave());
+    assertFalse(block.isLive());
+    assertFalse(block.leave());
+  }
+
+  @Test
+  void whoHasSpilledAllItMayTakesNothingOfWhatItShares() throws Exception {
+    Allowance shared = new Allowance(10);
+    Account team = root.spilling(shared);
+    Account broke = team.spilling(new Allowance(0));
+    try (Threads threads = new Threads(1_000_000)) {
+      threads.run(
+          () -> {
+            assertFalse(broke.spill(10));
+            return null;
+          },
+          () -> {
+            assertTrue(team.spill(10));
+            team.unspill(10);
+            return null;
+          });
+    }
+    assertEquals(0, shared.usedBytes());
+  }
+
+  @Test
+  void aLongChainIsWalked() {
+    Account last = root;
+    for (int i = 0; i < 20_000; i++) {
+      last = last.withQuota(100);
+    }
+    assertNull(last.charge(1));
+    assertEquals(20_001, root.all().size());
+    assertTrue(last.isWithin(root));
+    assertFalse(last.isEnded());
+    assertSame(root, last.root());
+    last.credit(1);
     assertEquals(0, root.quota().usedBytes());
   }
 
