@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -35,53 +36,70 @@ final class GrowthBenchmarkTest {
     }
   }
 
+  @Test
+  void aRoundOfDevicesHasARowForEachCount() throws Exception {
+    List<String> single = List.of("-f", "1", "-p", "mebibytes=64", "-p", "nodes=1");
+    List<String> lines = java("devices", "org.cdmalloc.benchmarks.DeviceCost", single);
+    // Newer JVMs complain about JMH before.
+    List<String> rows = lines.subList(lines.size() - 4, lines.size());
+    assertEquals(
+        List.of("0", "1", "3", "16"),
+        rows.stream().map(row -> row.strip().split(" ", -1)[0]).toList(),
+        lines::toString);
+  }
+
   /** Returns a line per benchmark of JMH's table. */
   private List<String> run(String mebibytes, String nodes, String devices)
       throws IOException, InterruptedException {
     Path table = directory.resolve(mebibytes + ".csv");
-    Path output = directory.resolve(mebibytes + ".txt");
+    java(
+        mebibytes,
+        "org.openjdk.jmh.Main",
+        List.of(
+            "GrowthBenchmark.(local|named|worn)",
+            "-p",
+            "mebibytes=" + mebibytes,
+            "-p",
+            "nodes=" + nodes,
+            "-p",
+            "devices=" + devices,
+            "-f",
+            "1",
+            "-foe",
+            "true",
+            "-rf",
+            "csv",
+            "-rff",
+            table.toString()));
+    List<String> lines = Files.readAllLines(table, UTF_8);
+    return lines.subList(1, lines.size());
+  }
+
+  /** Runs a benchmark, each pair once, and returns what it prints. */
+  private List<String> java(String name, String main, List<String> arguments)
+      throws IOException, InterruptedException {
+    Path output = directory.resolve(name + ".txt");
+    Path complaints = directory.resolve(name + "-err.txt");
     String classPath =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    // Somebody may be measuring on this host; this is no measurement.
+    command.add("-Djmh.ignoreLock=true");
+    command.addAll(List.of("-cp", classPath, main, "-bm", "ss", "-wi", "0", "-i", "1"));
+    command.addAll(arguments);
     Process jmh =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                // Somebody may be measuring on this host; this is no measurement.
-                "-Djmh.ignoreLock=true",
-                "-cp",
-                classPath,
-                "org.openjdk.jmh.Main",
-                "GrowthBenchmark.(local|named|worn)",
-                "-p",
-                "mebibytes=" + mebibytes,
-                "-p",
-                "nodes=" + nodes,
-                "-p",
-                "devices=" + devices,
-                "-bm",
-                "ss",
-                "-f",
-                "1",
-                "-wi",
-                "0",
-                "-i",
-                "1",
-                "-foe",
-                "true",
-                "-rf",
-                "csv",
-                "-rff",
-                table.toString())
-            .redirectErrorStream(true)
+        new ProcessBuilder(command)
             .redirectOutput(output.toFile())
+            .redirectError(complaints.toFile())
             .start();
     try {
       assertTrue(jmh.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), "JMH does not end");
-      assertEquals(0, jmh.exitValue(), () -> text(output));
+      assertEquals(0, jmh.exitValue(), () -> text(output) + text(complaints));
     } finally {
       jmh.destroyForcibly();
     }
-    List<String> lines = Files.readAllLines(table, UTF_8);
-    return lines.subList(1, lines.size());
+    return Files.readAllLines(output, UTF_8);
   }
 
   private static String text(Path file) {
