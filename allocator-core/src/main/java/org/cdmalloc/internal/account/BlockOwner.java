@@ -49,9 +49,9 @@ public interface BlockOwner {
    * Takes note of how much of the block lies on the account's device.
    *
    * @param bytes the block's usable bytes
-   * @param onDevice how many of them the device pays for now
+   * @param there how many of them the device pays for now
    */
-  void arrived(long bytes, long onDevice);
+  void arrived(long bytes, long there);
 
   /** Gives back what the budgets pay for: nobody will free the block. */
   void cancelSpill();

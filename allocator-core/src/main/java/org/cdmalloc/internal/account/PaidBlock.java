@@ -72,8 +72,8 @@ public final class PaidBlock implements BlockOwner {
   }
 
   @Override
-  public void arrived(long bytes, long onDevice) {
-    lower(Math.max(0, bytes - onDevice));
+  public void arrived(long bytes, long there) {
+    lower(Math.max(0, bytes - there));
   }
 
   @Override

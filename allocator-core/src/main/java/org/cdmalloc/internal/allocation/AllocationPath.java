@@ -293,7 +293,7 @@ public final class AllocationPath {
   }
 
   private int free(BackedZone zone, long offset, BlockOwner owner) {
-    if (zeroesWhenFreed(zone, owner)) {
+    if (zeroesWhenFreed(zone.node(), owner)) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
       if (pages > 0 && owner(zone, offset) == owner) {
         zone.zero(offset, BackedZone.offset(pages));
@@ -306,13 +306,13 @@ public final class AllocationPath {
     return freed;
   }
 
-  private boolean zeroesWhenFreed(BackedZone zone, BlockOwner owner) {
+  private boolean zeroesWhenFreed(int node, BlockOwner owner) {
     if (owner == null || zeroing != Zeroing.ON_ALLOCATE) {
       return zeroing == Zeroing.ON_FREE;
     }
     // What was spilled into another zone is not shown to whoever gets that memory next.
     Account account = owner.account();
-    return account != null && account.node() != zone.node();
+    return account != null && account.node() != node;
   }
 
   /**

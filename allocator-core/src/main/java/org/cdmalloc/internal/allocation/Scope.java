@@ -84,9 +84,9 @@ public final class Scope {
     }
 
     @Override
-    public void arrived(long bytes, long onDevice) {
+    public void arrived(long bytes, long there) {
       if (payer != null) {
-        payer.arrived(bytes, onDevice);
+        payer.arrived(bytes, there);
       }
     }
 
