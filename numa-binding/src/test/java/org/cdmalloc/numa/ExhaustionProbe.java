@@ -7,23 +7,17 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
-import java.util.Map;
 import org.cdmalloc.DeviceNode;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.Placement;
-import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
-import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
@@ -59,15 +53,10 @@ final class ExhaustionProbe {
       new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
 
   private final MemorySource host;
-  private final Map<CommitResult.Outcome, Integer> outcomes =
-      new EnumMap<>(CommitResult.Outcome.class);
-  private final List<Region> regions = new ArrayList<>();
   private final List<Long> blocks = new ArrayList<>();
   private int pagesElsewhere;
   private int pagesAbsent;
-
-  /** Commits that had pages elsewhere for a moment. */
-  private int moved;
+  private WatchedHost watched;
 
   private ExhaustionProbe(MemorySource host) {
     this.host = host;
@@ -120,14 +109,12 @@ final class ExhaustionProbe {
     Machine machine = host.machine();
     NodeMask system = machine.withMemory().without(machine.memoryOnly());
     NodeMask wanted = kind.equals("implicit") ? system : NodeMask.of(node);
-    outcomes.clear();
-    regions.clear();
+    watched = new WatchedHost(host);
     pagesElsewhere = 0;
     pagesAbsent = 0;
-    moved = 0;
     // Without the purging thread: what goes back, and when, is part of the attempt.
     NodeAllocator.Builder builder =
-        NodeAllocator.builder().source(watched()).purgeDelay(Duration.ZERO);
+        NodeAllocator.builder().source(watched.source()).purgeDelay(Duration.ZERO);
     machine.withMemory().stream().forEach(id -> builder.capacity(id, machine.node(id).bytes()));
     try (NodeAllocator memory = builder.open()) {
       List<Placement> placements =
@@ -157,8 +144,7 @@ final class ExhaustionProbe {
   }
 
   private void sayFigures(NodeMask others) throws IOException {
-    long elsewhere = pagesElsewhere + mappedPages(others);
-    int races = outcomes.getOrDefault(CommitResult.Outcome.LOST_RACE, 0) + moved;
+    long elsewhere = pagesElsewhere + watched.mappedPages(others);
     out.println(
         "blocks="
             + blocks.size()
@@ -167,9 +153,9 @@ final class ExhaustionProbe {
             + ", pages_absent="
             + pagesAbsent
             + ", races="
-            + races
+            + watched.races()
             + ", commits="
-            + outcomes);
+            + watched.outcomes());
   }
 
   private static Placement online(DeviceNode device) {
@@ -222,38 +208,5 @@ final class ExhaustionProbe {
 
   private static boolean hasAbsent(Residency residency) {
     return residency.pagesByNode().containsKey(Residency.NOT_PRESENT);
-  }
-
-  /** Returns how many pages of all regions lie on certain nodes, by the kernel's own count. */
-  private long mappedPages(NodeMask nodes) throws IOException {
-    NumaMaps maps = NumaMaps.of(Files.readAllLines(PROC.resolve("self/numa_maps")));
-    long pages = 0;
-    for (Region region : regions) {
-      pages += maps.pagesOn(nodes, region.address(), region.address() + region.bytes());
-    }
-    return pages;
-  }
-
-  /** This host's source, which also counts how commits end. */
-  private MemorySource watched() {
-    return (MemorySource)
-        Proxy.newProxyInstance(
-            ExhaustionProbe.class.getClassLoader(),
-            new Class<?>[] {MemorySource.class},
-            (proxy, method, args) -> {
-              Object result;
-              try {
-                result = method.invoke(host, args);
-              } catch (InvocationTargetException e) {
-                throw e.getCause();
-              }
-              if (result instanceof CommitResult commit) {
-                outcomes.merge(commit.outcome(), 1, Integer::sum);
-                moved += commit.isCommitted() && !commit.detail().isEmpty() ? 1 : 0;
-              } else if (result instanceof Region region) {
-                regions.add(region);
-              }
-              return result;
-            });
   }
 }

@@ -34,20 +34,13 @@ final class ExhaustionTest {
   private static final long MIB = 1L << 20;
   private static final int PAGES_PER_CHUNK =
       (int) (CommitProtocol.CHUNK_BYTES / ThisHost.KERNEL.pageBytes());
-  private static final int MPOL_BIND_STATIC = 2 | 1 << 15;
 
   /** What of a node a pool of huge pages leaves for ordinary ones. */
   private static final long LEFT_BY_POOL_BYTES = 96 * MIB;
 
-  private static final Path GROUPS = Path.of("/sys/fs/cgroup");
-  private static final Path GROUP = GROUPS.resolve("exhaustion");
   private static final Path HUGE = Path.of("/sys/kernel/mm/transparent_hugepage");
   private static final Pattern FIGURES =
       Pattern.compile("blocks=\\d+, pages_elsewhere=(\\d+), pages_absent=(\\d+), races=(\\d+), .*");
-
-  /** A process that is first in line to be killed, and not in the group of the one that looks. */
-  private static final String CHILD =
-      "echo 1000 > /proc/self/oom_score_adj && echo $$ > " + GROUPS.resolve("cgroup.procs");
 
   private final Machine machine = Machine.fromSysfs(Machine.SYSFS);
   private final NodeMask devices = machine.memoryOnly();
@@ -59,7 +52,8 @@ final class ExhaustionTest {
           Machine.SYSFS,
           ControlGroup.find(Path.of("/proc"), Path.of("/")),
           ThisHost.KERNEL.pageBytes());
-  private final List<ProbeProcess> children = new ArrayList<>();
+  private OffDevices offDevices;
+  private List<ProbeProcess> children = List.of();
 
   /** What the kernel does with huge pages while nodes are filled. */
   private enum Setting {
@@ -106,31 +100,19 @@ final class ExhaustionTest {
     }
   }
 
-  /** This JVM may take pages of ordinary nodes only: what devices give is counted. */
   @BeforeEach
   void keepOffDevices() throws IOException {
     ThisHost.assumeGuest("it fills all memory of the host");
     assertTrue(system.size() > 1 && !devices.isEmpty(), "not nodes of both kinds: " + machine);
-    if (!Files.exists(GROUP)) {
-      Files.createDirectory(GROUP);
-    }
-    Files.writeString(GROUP.resolve("cpuset.mems"), system.toString().replaceAll("[^0-9,-]", ""));
-    enter(GROUP);
+    offDevices = new OffDevices(system);
   }
 
   @AfterEach
   void restore() throws IOException {
-    if (ThisHost.isGuest()) {
-      for (ProbeProcess child : children) {
-        child.close();
-      }
-      enter(GROUPS);
+    if (offDevices != null) {
+      offDevices.close();
       set(Setting.HUGE_PAGES, machine.withMemory());
     }
-  }
-
-  private static void enter(Path group) throws IOException {
-    Files.writeString(group.resolve("cgroup.procs"), Long.toString(ProcessHandle.current().pid()));
   }
 
   private void set(Setting setting, NodeMask nodes) throws IOException {
@@ -145,24 +127,8 @@ final class ExhaustionTest {
     }
   }
 
-  /**
-   * Starts children whose own pages, heap and all, come from some nodes: a thread's policy is its
-   * children's, and says nothing about memory that has a policy, as all of the allocator's has.
-   */
   private void start(int processes, NodeMask own, String... arguments) throws Exception {
-    HostPolicyCalls calls = new HostPolicyCalls();
-    long[] words = Kernel.maskWords(own);
-    assertEquals(0, calls.setMempolicy(MPOL_BIND_STATIC, words, Kernel.MAX_NODE));
-    try {
-      for (int i = 0; i < processes; i++) {
-        children.add(ProbeProcess.start(ExhaustionProbe.class, CHILD, arguments));
-      }
-    } finally {
-      calls.setMempolicy(0, null, 0);
-    }
-    for (ProbeProcess child : children) {
-      child.awaitLine("ready");
-    }
+    children = offDevices.start(processes, ExhaustionProbe.class, own, arguments);
   }
 
   private static long kills() {
