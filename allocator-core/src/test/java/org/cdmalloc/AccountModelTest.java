@@ -4,8 +4,6 @@ package org.cdmalloc;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -21,6 +19,7 @@ import org.cdmalloc.internal.zone.Seeds;
 import org.cdmalloc.spi.AddressOnlySource;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
+import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
 import org.cdmalloc.topology.NodeMask;
@@ -120,7 +119,7 @@ final class AccountModelTest {
   private static final class Episode {
     final NodeAllocator memory;
     private final SplittableRandom random;
-    private final TreeMap<Long, Region> regions = new TreeMap<>();
+    private final List<Region> regions = new ArrayList<>();
     private final List<Region> devices = new ArrayList<>();
     private final List<Holder> holders = new ArrayList<>();
     private final List<SpillBudget> budgets = new ArrayList<>();
@@ -150,7 +149,7 @@ final class AccountModelTest {
               .open();
       for (int node : new int[] {DEVICE, ARENA}) {
         memory.device(node).online();
-        devices.add(regions.lastEntry().getValue());
+        devices.add(regions.get(regions.size() - 1));
         holders.add(new Holder(memory.device(node), null, Long.MAX_VALUE, Set.of()));
       }
       for (long mib = 1; mib <= 4; mib++) {
@@ -160,21 +159,14 @@ final class AccountModelTest {
 
     /** Remembers what is reserved, in that order. */
     private MemorySource watched(MemorySource source) {
-      return (MemorySource)
-          Proxy.newProxyInstance(
-              getClass().getClassLoader(),
-              new Class<?>[] {MemorySource.class},
-              (proxy, method, arguments) -> {
-                try {
-                  Object result = method.invoke(source, arguments);
-                  if (result instanceof Region region) {
-                    regions.put((long) regions.size(), region);
-                  }
-                  return result;
-                } catch (InvocationTargetException e) {
-                  throw e.getCause();
-                }
-              });
+      return new ForwardingSource(source) {
+        @Override
+        public Region reserve(Stripe stripe, long bytes) {
+          Region region = super.reserve(stripe, bytes);
+          regions.add(region);
+          return region;
+        }
+      };
     }
 
     private boolean isOn(Holder holder, long address) {

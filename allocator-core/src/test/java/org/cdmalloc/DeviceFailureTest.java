@@ -6,13 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.cdmalloc.spi.AddressOnlySource;
+import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -31,11 +32,6 @@ final class DeviceFailureTest {
   /** A block of two windows of a move. */
   private static final long BLOCK = 64 * MIB;
 
-  /** Stands between the allocator and a call of the source. */
-  private interface Hook {
-    Object call(String method, Object[] arguments, Callable<Object> real) throws Exception;
-  }
-
   private final MemorySource source =
       AddressOnlySource.of(
           Machine.builder()
@@ -43,7 +39,9 @@ final class DeviceFailureTest {
               .node(Node.memoryOnly(DEVICE, DEVICE_BYTES))
               .build());
 
-  private Hook hook = (method, arguments, real) -> real.call();
+  /** What is done before a call of the source, by its name; true refuses a move. */
+  private Map<String, BooleanSupplier> before = Map.of();
+
   private final NodeAllocator memory = open();
 
   private NodeAllocator open() {
@@ -65,21 +63,36 @@ final class DeviceFailureTest {
   }
 
   private MemorySource hooked() {
-    return (MemorySource)
-        Proxy.newProxyInstance(
-            getClass().getClassLoader(),
-            new Class<?>[] {MemorySource.class},
-            (proxy, method, arguments) ->
-                hook.call(
-                    method.getName(),
-                    arguments,
-                    () -> {
-                      try {
-                        return method.invoke(source, arguments);
-                      } catch (InvocationTargetException e) {
-                        throw (Exception) e.getCause();
-                      }
-                    }));
+    return new ForwardingSource(source) {
+      @Override
+      public CommitResult commit(Region region, long offset, long bytes) {
+        before("commit");
+        return super.commit(region, offset, bytes);
+      }
+
+      @Override
+      public MoveResult move(Region region, long offset, long bytes, int node) {
+        return before("move")
+            ? MoveResult.refused("full", super.residency(region, offset, bytes), node)
+            : super.move(region, offset, bytes, node);
+      }
+
+      @Override
+      public long purge(Region region, long offset, long bytes) {
+        before("purge");
+        return super.purge(region, offset, bytes);
+      }
+    };
+  }
+
+  private boolean before(String call) {
+    return before.getOrDefault(call, () -> false).getAsBoolean();
+  }
+
+  /** Refuses, or whatever else is done, the second time. */
+  private static BooleanSupplier second(BooleanSupplier then) {
+    AtomicInteger calls = new AtomicInteger();
+    return () -> calls.incrementAndGet() == 2 && then.getAsBoolean();
   }
 
   private static long used(DeviceNode holder) {
@@ -101,20 +114,18 @@ final class DeviceFailureTest {
     memory.free(first);
     memory.trim();
     List<DeviceBlock> listed = new ArrayList<>();
-    List<RuntimeException> moved = new ArrayList<>();
-    hook =
-        (method, arguments, real) -> {
-          if (method.equals("commit")) {
-            listed.addAll(holder.outstanding());
-            assertThrows(MemoryCorruptionError.class, () -> memory.free(first));
-            assertThrows(
-                MemoryCorruptionError.class, () -> memory.move(first, Placement.onNode(0)));
-          }
-          return real.call();
-        };
+    before =
+        Map.of(
+            "commit",
+            () -> {
+              listed.addAll(holder.outstanding());
+              assertThrows(MemoryCorruptionError.class, () -> memory.free(first));
+              assertThrows(
+                  MemoryCorruptionError.class, () -> memory.move(first, Placement.onNode(0)));
+              return false;
+            });
     assertEquals(first, holder.allocate(4096));
     assertEquals(List.of(), listed);
-    assertEquals(List.of(), moved);
     assertEquals(List.of(new DeviceBlock(holder.holder(), first, 4096, 0)), holder.outstanding());
     assertEquals(4096, used(holder));
   }
@@ -125,21 +136,7 @@ final class DeviceFailureTest {
     SpillBudget budget = SpillBudget.ofBytes(BLOCK);
     DeviceNode holder = root.spilling(budget);
     long block = spilled(root, holder);
-    List<Object> windows = new ArrayList<>();
-    hook =
-        (method, arguments, real) -> {
-          if (method.equals("move")) {
-            windows.add(arguments[1]);
-            if (windows.size() == 2) {
-              Region region = (Region) arguments[0];
-              return MoveResult.refused(
-                  "full",
-                  source.residency(region, (Long) arguments[1], (Long) arguments[2]),
-                  (Integer) arguments[3]);
-            }
-          }
-          return real.call();
-        };
+    before = Map.of("move", second(() -> true));
     MoveReport report = memory.move(block, holder.placement());
     // The arena's memory is its host's: all of the block lies there, and half of it is the arena's.
     assertFalse(report.isComplete());
@@ -158,17 +155,13 @@ final class DeviceFailureTest {
     SpillBudget budget = SpillBudget.ofBytes(BLOCK);
     DeviceNode holder = root.spilling(budget);
     long block = spilled(root, holder);
-    List<Object> windows = new ArrayList<>();
-    hook =
-        (method, arguments, real) -> {
-          if (method.equals("move")) {
-            windows.add(arguments[1]);
-            if (windows.size() == 2) {
-              throw new NativeCallException("move_pages", 11, "EAGAIN", "pages=1");
-            }
-          }
-          return real.call();
-        };
+    before =
+        Map.of(
+            "move",
+            second(
+                () -> {
+                  throw new NativeCallException("move_pages", 11, "EAGAIN", "pages=1");
+                }));
     assertThrows(NativeCallException.class, () -> memory.move(block, holder.placement()));
     assertEquals(BLOCK / 2, memory.report().node(DEVICE).movedInBytes());
     assertEquals(BLOCK / 2, budget.spilledBytes());
@@ -184,16 +177,15 @@ final class DeviceFailureTest {
     DeviceNode holder = memory.device(DEVICE).withQuota(2 * MIB);
     long block = holder.allocate(2 * MIB);
     memory.move(block, Placement.onNode(0));
-    hook =
-        (method, arguments, real) -> {
-          if (method.equals("purge")) {
-            throw new OutOfMemoryError("of the test");
-          }
-          return real.call();
-        };
+    before =
+        Map.of(
+            "purge",
+            () -> {
+              throw new OutOfMemoryError("of the test");
+            });
     memory.free(block);
     assertEquals(0, used(holder));
-    hook = (method, arguments, real) -> real.call();
+    before = Map.of();
     memory.trim();
     assertEquals(0, memory.report().node(0).movedInBytes());
     assertEquals(0, memory.report().node(DEVICE).usedBytes());

@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -39,21 +37,14 @@ final class SpillGateTest {
               .build());
 
   private MemorySource gated() {
-    return (MemorySource)
-        Proxy.newProxyInstance(
-            getClass().getClassLoader(),
-            new Class<?>[] {MemorySource.class},
-            (proxy, method, arguments) -> {
-              if (method.getName().equals("room")
-                  && shortOfMemory.contains((Integer) arguments[0])) {
-                return new CommitResult(CommitResult.Outcome.NODE_FULL, "free_bytes=0");
-              }
-              try {
-                return method.invoke(source, arguments);
-              } catch (InvocationTargetException e) {
-                throw e.getCause();
-              }
-            });
+    return new ForwardingSource(source) {
+      @Override
+      public CommitResult room(int node, long bytes) {
+        return shortOfMemory.contains(node)
+            ? new CommitResult(CommitResult.Outcome.NODE_FULL, "free_bytes=0")
+            : super.room(node, bytes);
+      }
+    };
   }
 
   @Test
