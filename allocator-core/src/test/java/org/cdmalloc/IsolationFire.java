@@ -10,7 +10,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
@@ -101,47 +100,12 @@ final class IsolationFire {
     }
   }
 
-  /**
-   * What the holders of one device know of it. Everything only grows, so that a report that is read
-   * between two looks must lie between what they say.
-   */
-  private static final class Ledger {
-    final DeviceNode device;
-    final AtomicLong askedBytes = new AtomicLong();
-    final AtomicLong gotBytes = new AtomicLong();
-    final AtomicLong leavingBytes = new AtomicLong();
-    final AtomicLong leftBytes = new AtomicLong();
-    final AtomicLong asked = new AtomicLong();
-    final AtomicLong got = new AtomicLong();
-    volatile boolean online;
-
-    Ledger(DeviceNode device) {
-      this.device = device;
-    }
-
-    void ask(long bytes) {
-      askedBytes.addAndGet(bytes);
-      asked.incrementAndGet();
-    }
-
-    void answer(long bytes, boolean served) {
-      if (served) {
-        got.incrementAndGet();
-        gotBytes.addAndGet(bytes);
-      } else {
-        leftBytes.addAndGet(bytes);
-        leavingBytes.addAndGet(bytes);
-        gotBytes.addAndGet(bytes);
-      }
-    }
-  }
-
   /** An allocator, and the ways into it. */
   private final class Tenant {
     final NodeAllocator memory = open();
     final List<Placement> placements = new ArrayList<>();
     final SystemMemory[] ways;
-    final Ledger[] ledgers;
+    final DeviceLedger[] ledgers;
 
     Tenant(SplittableRandom drawn) {
       List<SystemMemory> views = new ArrayList<>(List.of(memory, memory.systemView()));
@@ -153,7 +117,9 @@ final class IsolationFire {
       }
       ways = views.toArray(SystemMemory[]::new);
       ledgers =
-          told.stream().mapToObj(node -> new Ledger(memory.device(node))).toArray(Ledger[]::new);
+          told.stream()
+              .mapToObj(node -> new DeviceLedger(memory.device(node)))
+              .toArray(DeviceLedger[]::new);
       checkLists();
     }
 
@@ -168,42 +134,26 @@ final class IsolationFire {
       }
     }
 
-    void online(Ledger ledger) {
-      Caller.current().claim(ledger.device.node());
-      ledger.device.online();
-      ledger.online = true;
+    void online(DeviceLedger ledger) {
+      Caller.current().claim(ledger.device().node());
+      ledger.device().online();
+      ledger.cameOnline();
       Caller.current().claimNone();
     }
 
     /** Compares what the devices report with what their holders know, while others go on. */
     void sample() {
-      int count = ledgers.length;
-      long[] least = new long[count];
-      long[] left = new long[count];
-      long[] hits = new long[count];
-      for (int i = 0; i < count; i++) {
-        // In this order: what is missed here makes the bounds wider.
-        least[i] = ledgers[i].gotBytes.get();
-        left[i] = ledgers[i].leftBytes.get();
-        hits[i] = ledgers[i].got.get();
-      }
-      MemoryReport report = memory.report();
-      for (int i = 0; i < count; i++) {
-        NodeReport node = report.node(ledgers[i].device.node());
-        long lowest = least[i] - ledgers[i].leavingBytes.get();
-        long highest = ledgers[i].askedBytes.get() - left[i];
-        check(node, lowest, highest, hits[i], ledgers[i].asked.get());
+      for (DeviceLedger ledger : ledgers) {
+        ledger.check(memory, violations);
       }
     }
 
-    /** The same while nobody works: nothing is left to doubt. */
+    /** The same while nobody works; and no block of RAM is lost. */
     void checkAtRest(long liveSystemBlocks) {
-      MemoryReport report = memory.report();
-      for (Ledger ledger : ledgers) {
-        long held = ledger.gotBytes.get() - ledger.leftBytes.get();
-        long hits = ledger.got.get();
-        check(report.node(ledger.device.node()), held, held, hits, hits);
+      for (DeviceLedger ledger : ledgers) {
+        ledger.checkAtRest(memory, violations);
       }
+      MemoryReport report = memory.report();
       long live = report.stripes().stream().mapToLong(StripeReport::liveBlocks).sum();
       for (NodeReport node : report.nodes()) {
         live += devices.contains(node.node()) ? 0 : node.liveBlocks();
@@ -213,71 +163,8 @@ final class IsolationFire {
       }
     }
 
-    private void check(NodeReport node, long lowest, long highest, long leastHits, long mostHits) {
-      NumaCounters counters = node.counters();
-      boolean isFair =
-          node.usedBytes() >= lowest
-              && node.usedBytes() <= highest
-              && counters.numaHit() >= leastHits
-              && counters.numaHit() <= mostHits
-              && counters.numaMiss() + counters.numaForeign() + counters.interleaveHit() == 0
-              && node.stripedBytes() + node.movedInBytes() + node.movedOutBytes() == 0;
-      if (!isFair) {
-        violations.add(
-            "a device's account is not its holders'",
-            node + ", used=" + lowest + "-" + highest + ", hits=" + leastHits + "-" + mostHits);
-      }
-    }
-
     long misses() {
       return memory.report().nodes().stream().mapToLong(n -> n.counters().numaMiss()).sum();
-    }
-  }
-
-  /** The placements that name no device by capability. */
-  private enum PlacementKind {
-    LOCAL,
-    ON_NODE,
-    PREFERRED,
-    PREFERRED_MANY,
-    PREFERRED_MANY_FROM,
-    BIND,
-    BIND_FROM,
-    INTERLEAVE,
-    WEIGHTED_INTERLEAVE;
-
-    static final PlacementKind[] VALUES = values();
-
-    /** Draws one on some of certain nodes. */
-    Placement draw(SplittableRandom random, NodeMask nodes, NodeMask homes) {
-      int node = pick(random, nodes);
-      NodeMask mask = NodeMask.of(node);
-      for (int other : nodes.stream().toArray()) {
-        mask = random.nextBoolean() ? mask.or(NodeMask.of(other)) : mask;
-      }
-      return of(random, node, mask, pick(random, homes));
-    }
-
-    Placement of(SplittableRandom random, int node, NodeMask mask, int home) {
-      return switch (this) {
-        case LOCAL -> Placement.LOCAL;
-        case ON_NODE -> Placement.onNode(node);
-        case PREFERRED -> Placement.preferred(node);
-        case PREFERRED_MANY -> Placement.preferredMany(mask);
-        case PREFERRED_MANY_FROM -> Placement.preferredMany(mask).withHomeNode(home);
-        case BIND -> Placement.bind(mask);
-        case BIND_FROM -> Placement.bind(mask).withHomeNode(home);
-        case INTERLEAVE -> Placement.interleave(mask);
-        case WEIGHTED_INTERLEAVE -> {
-          Map<Integer, Integer> weights = new TreeMap<>();
-          mask.stream().forEach(member -> weights.put(member, 1 + random.nextInt(5)));
-          yield Placement.weightedInterleave(weights);
-        }
-      };
-    }
-
-    static int pick(SplittableRandom random, NodeMask nodes) {
-      return nodes.stream().skip(random.nextInt(nodes.size())).findFirst().orElseThrow();
     }
   }
 
@@ -418,11 +305,11 @@ final class IsolationFire {
     private final long[] held = new long[MOST_HELD];
     private final long[] heldOfDevices = new long[MOST_HELD_OF_DEVICES];
     private final long[] bytesOfDevices = new long[MOST_HELD_OF_DEVICES];
-    private final Ledger[] ledgerOfDevices = new Ledger[MOST_HELD_OF_DEVICES];
+    private final DeviceLedger[] ledgerOfDevices = new DeviceLedger[MOST_HELD_OF_DEVICES];
     private int blocks;
     private int blocksOfDevices;
     private NodeArena arena;
-    private Ledger ledgerOfArena;
+    private DeviceLedger ledgerOfArena;
     private long bytesOfArena;
 
     /** How many of 16 steps allocate, and the sizes' highest bit, until the wave turns. */
@@ -442,10 +329,10 @@ final class IsolationFire {
         try {
           step();
         } catch (NativeCallException failed) {
+          // Where blocks move, nodes that are out are full, and no call fails.
           if (moves) {
             throw failed;
           }
-          Caller.current().claimNone();
         }
       }
       return null;
@@ -500,7 +387,7 @@ final class IsolationFire {
     }
 
     private long drawBytes() {
-      return drawn.nextLong() >>> (Long.SIZE - 1 - drawn.nextInt(bits + 1)) >>> 1;
+      return drawn.nextLong(1L << drawn.nextInt(bits + 1));
     }
 
     private void allocate() {
@@ -567,8 +454,8 @@ final class IsolationFire {
 
     private void stepOfDevice(boolean grows) {
       if (grows && blocksOfDevices < MOST_HELD_OF_DEVICES && tenant.ledgers.length > 0) {
-        Ledger ledger = tenant.ledgers[drawn.nextInt(tenant.ledgers.length)];
-        if (ledger.online) {
+        DeviceLedger ledger = tenant.ledgers[drawn.nextInt(tenant.ledgers.length)];
+        if (ledger.isOnline()) {
           allocateOnDevice(ledger);
         }
       } else if (blocksOfDevices > 0) {
@@ -576,7 +463,7 @@ final class IsolationFire {
       }
     }
 
-    private void allocateOnDevice(Ledger ledger) {
+    private void allocateOnDevice(DeviceLedger ledger) {
       long bytes = drawBytes();
       long address = requestOfHolder(ledger, bytes, false);
       if (address != 0) {
@@ -586,14 +473,14 @@ final class IsolationFire {
       }
     }
 
-    private long requestOfHolder(Ledger ledger, long bytes, boolean inArena) {
+    private long requestOfHolder(DeviceLedger ledger, long bytes, boolean inArena) {
       own.device++;
-      int node = ledger.device.node();
+      int node = ledger.device().node();
       long address = 0;
       ledger.ask(blockBytes(bytes));
       Caller.current().claim(node);
       try {
-        address = inArena ? arena.tryAllocate(bytes) : allocateOnDevice(ledger.device, bytes);
+        address = inArena ? arena.tryAllocate(bytes) : allocateOnDevice(ledger.device(), bytes);
       } finally {
         Caller.current().claimNone();
         ledger.answer(blockBytes(bytes), address != 0);
@@ -628,14 +515,14 @@ final class IsolationFire {
     private void freeOneOfDevice(int at) {
       long address = heldOfDevices[at];
       long bytes = bytesOfDevices[at];
-      Ledger ledger = ledgerOfDevices[at];
+      DeviceLedger ledger = ledgerOfDevices[at];
       blocksOfDevices--;
       heldOfDevices[at] = heldOfDevices[blocksOfDevices];
       bytesOfDevices[at] = bytesOfDevices[blocksOfDevices];
       ledgerOfDevices[at] = ledgerOfDevices[blocksOfDevices];
-      ledger.leavingBytes.addAndGet(bytes);
+      ledger.leave(bytes);
       tenant.memory.free(address);
-      ledger.leftBytes.addAndGet(bytes);
+      ledger.left(bytes);
     }
 
     /** Names a device, alone or among others, through a door that wants no right to it. */
@@ -751,12 +638,12 @@ final class IsolationFire {
       if (arena == null) {
         ledgerOfArena = null;
         if (drawn.nextInt(4) == 0 && tenant.ledgers.length > 0) {
-          Ledger ledger = tenant.ledgers[drawn.nextInt(tenant.ledgers.length)];
-          ledgerOfArena = ledger.online ? ledger : null;
+          DeviceLedger ledger = tenant.ledgers[drawn.nextInt(tenant.ledgers.length)];
+          ledgerOfArena = ledger.isOnline() ? ledger : null;
         }
         arena =
             ledgerOfArena != null
-                ? ledgerOfArena.device.arena()
+                ? ledgerOfArena.device().arena()
                 : tenant.memory.arena(
                     tenant.placements.get(drawn.nextInt(tenant.placements.size())));
       } else if (arena.liveBlocks() >= MOST_IN_ARENA) {
@@ -778,11 +665,11 @@ final class IsolationFire {
         return;
       }
       if (ledgerOfArena != null) {
-        ledgerOfArena.leavingBytes.addAndGet(bytesOfArena);
+        ledgerOfArena.leave(bytesOfArena);
       }
       arena.close();
       if (ledgerOfArena != null) {
-        ledgerOfArena.leftBytes.addAndGet(bytesOfArena);
+        ledgerOfArena.left(bytesOfArena);
       }
       bytesOfArena = 0;
       arena = null;
@@ -799,7 +686,7 @@ final class IsolationFire {
       }
       boolean isTidy = drawn.nextInt(8) != 0;
       Tenant visitor = new Tenant(drawn);
-      for (Ledger ledger : visitor.ledgers) {
+      for (DeviceLedger ledger : visitor.ledgers) {
         visitor.online(ledger);
       }
       for (int i = 0; i < 64; i++) {

@@ -17,10 +17,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 /**
  * What the library is for, under fire: no request that names no device gets a byte of one, however
  * full RAM is, whatever moves, fails, comes and goes meanwhile; and no request of a device's holder
- * gets a byte of anything else. {@code -Disolation.requests=100000000} makes a night of it.
+ * gets a byte of anything else. {@code -Disolation.requests=100000000} takes a few minutes.
  */
 final class IsolationUnderFireTest {
-  private static final long REQUESTS = Long.getLong("isolation.requests", 6_000_000);
+  private static final long REQUESTS = Long.getLong("isolation.requests", 10_000_000);
   private static final long REQUESTS_OF_A_FIRE = 160_000;
   private static final int MOST_THREADS = 4;
 
@@ -58,7 +58,7 @@ final class IsolationUnderFireTest {
     assertTrue(figures.deviceRefused > figures.device / 50, figures::toString);
   }
 
-  /** What is looked for can be seen: with one device fewer than there are, all oracles speak. */
+  /** What is looked for can be seen: allocators are told of one device fewer than there are. */
   @ParameterizedTest
   @MethodSource("seeds")
   void theOracleSeesADeviceInAFallbackList(long seed, TestReporter reporter) throws Exception {

@@ -6,6 +6,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.Placement;
 import org.cdmalloc.SystemMemory;
+import org.cdmalloc.internal.address.BufferAddress;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
@@ -194,12 +196,22 @@ final class IsolationProbe {
       SystemMemory way = ways[random.nextInt(ways.length)];
       long bytes = random.nextLong(1L << random.nextInt(12, 23));
       requests++;
-      long block = random.nextInt(8) == 0 ? allocateOrThrow(way, bytes) : way.tryAllocate(bytes);
+      long block =
+          switch (random.nextInt(8)) {
+            case 0 -> allocateOrThrow(way, bytes);
+            case 1, 2 -> allocateBuffer(way, (int) bytes);
+            default -> way.tryAllocate(bytes);
+          };
       if (block != 0) {
         blocks.add(block);
       } else {
         refused++;
       }
+    }
+
+    private long allocateBuffer(SystemMemory way, int bytes) {
+      ByteBuffer buffer = way.tryAllocateBuffer(bytes);
+      return buffer == null ? 0 : BufferAddress.of(buffer);
     }
 
     /** Whatever is not the exception of exhaustion, or names a device, ends the process. */
