@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.IntFunction;
@@ -94,14 +95,14 @@ public final class SystemPaths {
     NodeMask allowed = placement.mode() == Placement.Mode.LOCAL ? system : allowed(placement);
     OptionalInt home = home(placement);
     return switch (placement.mode()) {
-      case LOCAL -> byCaller(caller -> path(caller, callers.of(caller), system, true));
+      case LOCAL -> byCaller(caller -> path(caller, callers.of(caller), true));
       case ON_NODE, BIND -> {
         requireBound(placement, allowed);
-        yield byCaller(caller -> path(caller, order(caller, home), allowed, false));
+        yield byCaller(caller -> path(caller, within(order(caller, home), allowed), false));
       }
       case PREFERRED -> fallingBackFrom(allowed.first(), false);
       case PREFERRED_MANY ->
-          byCaller(caller -> path(caller, twoPasses(order(caller, home), allowed), system, true));
+          byCaller(caller -> path(caller, twoPasses(order(caller, home), allowed), true));
       case INTERLEAVE, WEIGHTED_INTERLEAVE -> interleaving(placement, allowed);
       case DEVICE -> throw new IllegalArgumentException("not on system nodes: " + placement);
     };
@@ -121,8 +122,7 @@ public final class SystemPaths {
   }
 
   private Paths fallingBackFrom(int node, boolean interleaves) {
-    return byCaller(
-        caller -> new ZonePath(caller, true, interleaves, zones(callers.of(node), system)));
+    return byCaller(caller -> new ZonePath(caller, true, interleaves, zones(callers.of(node))));
   }
 
   private Paths interleaving(Placement placement, NodeMask allowed) {
@@ -141,7 +141,7 @@ public final class SystemPaths {
         byCaller(
             caller -> {
               List<BackedZone> order = new ArrayList<>(List.of(first));
-              order.addAll(List.of(zones(twoPasses(callers.of(caller), stripe.nodes()), system)));
+              order.addAll(List.of(zones(twoPasses(callers.of(caller), stripe.nodes()))));
               return new ZonePath(caller, true, true, order.toArray(BackedZone[]::new));
             });
     return new TurnPaths(source.osPageBytes(), striped, turns);
@@ -230,11 +230,21 @@ public final class SystemPaths {
     return new CallerPaths(machine, source, path);
   }
 
-  private ZonePath path(int caller, List<Integer> order, NodeMask nodes, boolean keepsReserve) {
-    return new ZonePath(caller, keepsReserve, false, zones(order, nodes));
+  private ZonePath path(int caller, List<Integer> order, boolean keepsReserve) {
+    return new ZonePath(caller, keepsReserve, false, zones(order));
   }
 
-  private BackedZone[] zones(List<Integer> order, NodeMask nodes) {
-    return order.stream().filter(nodes::contains).map(zones::get).toArray(BackedZone[]::new);
+  private static List<Integer> within(List<Integer> order, NodeMask nodes) {
+    return order.stream().filter(nodes::contains).toList();
+  }
+
+  /** Returns the zones of a list as it is: which nodes are in none is the list's work alone. */
+  private BackedZone[] zones(List<Integer> order) {
+    return order.stream().map(this::zone).toArray(BackedZone[]::new);
+  }
+
+  private BackedZone zone(int node) {
+    return Objects.requireNonNull(
+        zones.get(node), () -> "a list names a node that is no system node: node=" + node);
   }
 }
