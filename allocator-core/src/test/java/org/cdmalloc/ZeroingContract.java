@@ -262,6 +262,7 @@ abstract class ZeroingContract extends BufferContract {
 
   @Test
   void whatIsSpilledIsHiddenBothWays() {
+    Placement there = Placement.onNode(nearest());
     for (Zeroing when : Zeroing.values()) {
       try (NodeAllocator zeroing = open(when)) {
         DeviceNode root = zeroing.device(ARENA);
@@ -269,21 +270,21 @@ abstract class ZeroingContract extends BufferContract {
         root.allocate(ARENA_BYTES);
         DeviceNode holder = root.spilling(SpillBudget.ofBytes(MEBIBYTE));
         boolean hidden = when != Zeroing.NEVER;
-        long block = zeroing.allocate(2 * PAGE, NODE_0);
+        long block = zeroing.allocate(2 * PAGE, there);
         fill(lookAt(block), DIRT);
         zeroing.free(block);
         assertEquals(block, holder.allocate(2 * PAGE));
         assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
         fill(lookAt(block), DIRT);
         holder.free(block);
-        assertEquals(block, zeroing.allocate(2 * PAGE, NODE_0));
+        assertEquals(block, zeroing.allocate(2 * PAGE, there));
         assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
         zeroing.free(block);
         try (NodeArena arena = holder.arena()) {
           assertEquals(block, arena.allocate(2 * PAGE));
           fill(lookAt(block), DIRT);
         }
-        assertEquals(block, zeroing.allocate(2 * PAGE, NODE_0));
+        assertEquals(block, zeroing.allocate(2 * PAGE, there));
         assertEquals(hidden, firstOther(lookAt(block), 0) < 0);
       }
     }
@@ -291,6 +292,7 @@ abstract class ZeroingContract extends BufferContract {
 
   @Test
   void whatWasSpilledAndCameBackByNameIsHidden() {
+    Placement there = Placement.onNode(nearest());
     try (NodeAllocator zeroing = open(Zeroing.ON_ALLOCATE)) {
       DeviceNode root = zeroing.device(ARENA);
       root.online();
@@ -300,11 +302,11 @@ abstract class ZeroingContract extends BufferContract {
       long block = holder.allocate(UNIT);
       root.free(all);
       zeroing.move(block, root.placement());
-      zeroing.move(block, NODE_0);
+      zeroing.move(block, there);
       assertEquals(0, budget.spilledBytes());
       fill(lookAt(block), DIRT);
       holder.free(block);
-      assertEquals(block, zeroing.allocate(UNIT, NODE_0));
+      assertEquals(block, zeroing.allocate(UNIT, there));
       assertEquals(-1, firstOther(lookAt(block), 0));
     }
   }
