@@ -33,7 +33,7 @@ import org.cdmalloc.internal.allocation.DeviceZone;
  * system memory and gives back. Costs such requests a write of the block.
  *
  * <p><b>Cost.</b> A block costs some hundred bytes of the Java heap while it is live, in an arena
- * some hundred and fifty; a request takes a step for each capability up to the root. Safe for use
+ * some hundred and twenty; a request takes a step for each capability up to the root. Safe for use
  * by any number of threads.
  */
 public final class DeviceNode {
@@ -171,7 +171,8 @@ public final class DeviceNode {
    * handed out. Walks all zones of the allocator, some pages at a time: what is allocated or freed
    * meanwhile may be in it or not.
    *
-   * @return a new list
+   * @return a new list; without freed blocks, some of which are charged still where the platform
+   *     did not take their memory back yet
    * @throws IllegalStateException if the allocator is closed
    */
   public List<DeviceBlock> outstanding() {

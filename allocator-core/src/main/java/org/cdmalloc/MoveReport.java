@@ -9,7 +9,7 @@ import java.util.Objects;
  * after it. Immutable.
  *
  * @param node the node that was asked for
- * @param movedBytes what lies there now, whether or not it did before
+ * @param movedBytes what lies there now and counts as the node's, whether or not it did before
  * @param unmoved what does not, by address; empty if all of it does
  */
 public record MoveReport(int node, long movedBytes, List<Unmoved> unmoved) {

@@ -195,8 +195,8 @@ public final class NodeArena implements AutoCloseable {
   }
 
   /**
-   * Frees all blocks and refuses all further requests. Does nothing the second time, and nothing
-   * after the allocator was closed.
+   * Frees all blocks and refuses all further requests. Does nothing the second time, except that
+   * blocks which could not be freed are tried again, and nothing after the allocator was closed.
    */
   @Override
   public void close() {

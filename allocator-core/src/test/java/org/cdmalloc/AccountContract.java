@@ -287,7 +287,7 @@ abstract class AccountContract extends DeviceContract {
       DeviceNode holder = holders.get(i % holders.size());
       tasks.add(
           () -> {
-            for (int round = 0; round < 500; round++) {
+            for (int round = 0; round < 150; round++) {
               long block = holder.tryAllocate(UNIT / 4);
               if (block != 0) {
                 long now = held.incrementAndGet();

@@ -158,7 +158,7 @@ abstract class SpillContract extends AccountContract {
     // No node has as much.
     assertEquals(0, wide.tryAllocate(1L << 36));
     assertThrows(NodeMemoryExhaustedException.class, () -> wide.allocate(1L << 36));
-    List<Long> blocks = exhaustSystemMemory(PAGE);
+    List<Long> blocks = exhaustSystemMemory(SMALL);
     assertEquals(0, holder.tryAllocate(MEBIBYTE));
     NodeMemoryExhaustedException refused =
         assertThrows(NodeMemoryExhaustedException.class, () -> holder.allocate(MEBIBYTE));
@@ -242,7 +242,7 @@ abstract class SpillContract extends AccountContract {
       DeviceNode holder = root.spilling(budget);
       tasks.add(
           () -> {
-            for (int round = 0; round < 500; round++) {
+            for (int round = 0; round < 150; round++) {
               long block = holder.tryAllocate(SMALL);
               assertTrue(budget.spilledBytes() <= 3 * SMALL);
               if (block != 0) {

@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.cdmalloc.spi.PolicyCalls;
 import org.cdmalloc.topology.Machine;
@@ -18,6 +20,9 @@ final class HostPolicyCalls implements PolicyCalls {
 
   /** Far more than MAX_NUMNODES: what a call writes behind a mask stays in it. */
   private static final int WORDS = 1 << 10;
+
+  private static final int ASKED_AGAIN = 5;
+  private static final long PAUSE_NANOS = 10_000_000;
 
   private final SystemCallNumbers numbers = SystemCallNumbers.ofThisHost();
   private final Machine machine = Machine.fromSysfs(Machine.SYSFS);
@@ -139,8 +144,25 @@ final class HostPolicyCalls implements PolicyCalls {
     }
   }
 
+  /**
+   * A page that the kernel is moving at this moment, to compact memory or into a huge page, is told
+   * as absent: whoever only asks, asks again before that is believed.
+   */
   @Override
   public int movePages(long[] addresses, int[] nodes, int[] status, int flags) {
+    int result = movePagesOnce(addresses, nodes, status, flags);
+    for (int i = 0; nodes == null && i < ASKED_AGAIN && isAbsent(status); i++) {
+      LockSupport.parkNanos(PAUSE_NANOS);
+      result = movePagesOnce(addresses, nodes, status, flags);
+    }
+    return result;
+  }
+
+  private static boolean isAbsent(int[] status) {
+    return Arrays.stream(status).anyMatch(page -> page == -Errno.ENOENT);
+  }
+
+  private static int movePagesOnce(long[] addresses, int[] nodes, int[] status, int flags) {
     int count = addresses.length;
     try (Memory pages = new Memory((long) count * Long.BYTES);
         Memory targets = new Memory((long) count * Integer.BYTES);

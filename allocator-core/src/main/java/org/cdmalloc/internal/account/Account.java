@@ -191,14 +191,21 @@ public final class Account {
       addSpilled(bytes);
       return true;
     }
-    spills.subList(untaken, spills.size()).forEach(spill -> spill.subtract(bytes));
+    subtractFrom(untaken, bytes);
     return false;
   }
 
   /** Gives back what {@link #spill} took. */
   void unspill(long bytes) {
-    spills.forEach(spill -> spill.subtract(bytes));
+    subtractFrom(0, bytes);
     addSpilled(-bytes);
+  }
+
+  /** By index: what gives something back needs nothing of the Java heap. */
+  private void subtractFrom(int first, long bytes) {
+    for (int i = first; i < spills.size(); i++) {
+      spills.get(i).subtract(bytes);
+    }
   }
 
   private void addSpilled(long bytes) {
@@ -308,19 +315,22 @@ public final class Account {
     while (!rest.isEmpty()) {
       Account next = rest.pop();
       accounts.add(next);
-      next.children().forEach(rest::push);
+      List<Account> children = next.children();
+      for (int i = children.size() - 1; i >= 0; i--) {
+        rest.push(children.get(i));
+      }
     }
     return accounts;
   }
 
-  /** Returns the accounts right below this one, the youngest first. */
+  /** Returns the accounts right below this one, the oldest first. */
   private List<Account> children() {
     List<Account> children = new ArrayList<>();
     synchronized (below) {
       for (WeakReference<Account> reference : below) {
         Account child = reference.get();
         if (child != null) {
-          children.add(0, child);
+          children.add(child);
         }
       }
     }

@@ -24,6 +24,9 @@ public interface BlockOwner {
    */
   boolean leave();
 
+  /** Takes {@link #leave} back: the block could not be freed. */
+  void stay();
+
   /**
    * Takes note that the block was freed, once.
    *

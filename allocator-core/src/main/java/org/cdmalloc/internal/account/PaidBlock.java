@@ -12,8 +12,8 @@ public final class PaidBlock implements BlockOwner {
   /*
    * Algorithmic notes.
    *
-   * State: whether the block is in work, live, or left, in this order; the bytes that the budgets pay
-   * for.
+   * State: whether the block is in work, live, or left, in this order, but that a free which failed
+   * makes a left block live again; the bytes that the budgets pay for.
    *
    * Invariants: a block is freed by the one thread that made it left, or by the request that it is in
    * work of: nobody can free what was not handed out yet, though its run is taken already. The
@@ -21,7 +21,7 @@ public final class PaidBlock implements BlockOwner {
    * freed, or is not spilled after all. Whoever lowers the number gives the difference back, so each
    * byte goes back once.
    *
-   * Linearisation points: the write of handOver, the compare-and-set of leave, the update of lower.
+   * Linearisation points: the writes of handOver and stay, the compare-and-sets of leave and lower.
    */
 
   private static final int IN_WORK = 0;
@@ -65,9 +65,12 @@ public final class PaidBlock implements BlockOwner {
   }
 
   private void lower(long to) {
-    long before = SPILLED.getAndUpdate(this, now -> Math.min(now, to));
-    if (before > to) {
-      account.unspill(before - to);
+    long now = spilledBytes;
+    while (now > to && !SPILLED.compareAndSet(this, now, to)) {
+      now = spilledBytes;
+    }
+    if (now > to) {
+      account.unspill(now - to);
     }
   }
 
@@ -89,6 +92,11 @@ public final class PaidBlock implements BlockOwner {
   @Override
   public boolean leave() {
     return STATE.compareAndSet(this, LIVE, LEFT);
+  }
+
+  @Override
+  public void stay() {
+    state = LIVE;
   }
 
   @Override

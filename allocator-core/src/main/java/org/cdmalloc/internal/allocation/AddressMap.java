@@ -7,8 +7,9 @@ import java.util.List;
 import org.cdmalloc.internal.address.RegionAddresses;
 
 /**
- * Which zone an address belongs to. Zones that serve whoever asks are searched first: how many
- * others there are costs their blocks nothing. Immutable; a change makes a new map.
+ * Which zone an address belongs to. The zones of system nodes are searched first: how many others
+ * there are, of devices or striped, costs their blocks nothing. Immutable; a change makes a new
+ * map.
  */
 final class AddressMap {
   private static final Extent[] NONE = {};

@@ -271,7 +271,7 @@ public final class AllocationPath {
     if (freed == Zone.OWNED) {
       BlockOwner owner = owner(zone, offset);
       // Whoever takes the block from its owner frees it, so that nobody does so twice.
-      freed = owner != null && owner.leave() ? free(zone, offset, owner) : Zone.NOT_LIVE;
+      freed = owner != null && owner.leave() ? freeLeft(zone, offset, owner) : Zone.NOT_LIVE;
     }
     if (freed <= 0) {
       throw wrong(address, offset, freed, zone);
@@ -281,9 +281,23 @@ public final class AllocationPath {
   /** Frees a block that left its scope; one of a closed allocator is gone already. */
   void freeOwned(long address, BlockOwner owner) {
     AddressMap.Extent extent = require(address);
-    int freed = free(extent.zone(), extent.offsetOf(address), owner);
+    int freed = freeLeft(extent.zone(), extent.offsetOf(address), owner);
     if (freed <= 0 && freed != Zone.CLOSED) {
       throw wrong(address, extent.offsetOf(address), freed, extent.zone());
+    }
+  }
+
+  /** Frees a block that left its owner; where that fails, it is the owner's again. */
+  private int freeLeft(BackedZone zone, long offset, BlockOwner owner) {
+    boolean done = false;
+    try {
+      int freed = free(zone, offset, owner);
+      done = true;
+      return freed;
+    } finally {
+      if (!done && owner(zone, offset) == owner) {
+        owner.stay();
+      }
     }
   }
 
@@ -456,8 +470,8 @@ public final class AllocationPath {
     AddressMap.Extent extent = require(address);
     BackedZone zone = extent.zone();
     long offset = extent.offsetOf(address);
+    zone.requireOpen();
     if ((offset & PAGE_MASK) != 0) {
-      zone.requireOpen();
       return MovedBlocks.Answer.of(zone.pages(offset));
     }
     while (true) {

@@ -505,9 +505,11 @@ public final class BackedZone implements Home {
     moved.addGuests(within, paid);
   }
 
-  /** Gives back what budgets pay for in this zone, which is closed. */
+  /** Gives back what budgets pay for in this zone, if it is closed. */
   void cancelSpills() {
-    owners(run -> ((BlockOwner) run.owner()).cancelSpill());
+    if (region == null) {
+      owners(run -> ((BlockOwner) run.owner()).cancelSpill());
+    }
   }
 
   private void owners(Consumer<Zone.OwnedRun> each) {

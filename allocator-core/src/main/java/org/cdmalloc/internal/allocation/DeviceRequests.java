@@ -157,7 +157,7 @@ public final class DeviceRequests implements Requests {
         isFound = wanted.run >= 0;
       } finally {
         if (!isFound) {
-          account.credit(usableBytes);
+          forget(wanted, usableBytes);
         }
       }
       if (isFound) {
@@ -168,6 +168,15 @@ public final class DeviceRequests implements Requests {
       throw exhausted(path, bytes, alignment, full);
     }
     return null;
+  }
+
+  /** Pays no longer for what was not found, or cannot be handed out. */
+  private void forget(Wanted wanted, long usableBytes) {
+    if (wanted != null && wanted.run >= 0) {
+      allocation.undo(wanted.path, wanted.run, wanted.owner);
+    } else {
+      account.credit(usableBytes);
+    }
   }
 
   private void find(Wanted wanted, ZonePath path, int alignOrder) {

@@ -82,7 +82,7 @@ public final class DeviceZone implements Paths {
    * @throws IllegalStateException if the allocator is closed
    */
   public synchronized void online() {
-    if (zone != null) {
+    if (paths != null) {
       zone.requireOpen();
       return;
     }
@@ -93,9 +93,11 @@ public final class DeviceZone implements Paths {
               + "; "
               + source.diagnosis().obstacle());
     }
-    zone =
-        allocation.add(
-            () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source));
+    if (zone == null) {
+      zone =
+          allocation.add(
+              () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source));
+    }
     paths = new CallerPaths(machine, source, caller -> new ZonePath(caller, false, false, zone));
   }
 

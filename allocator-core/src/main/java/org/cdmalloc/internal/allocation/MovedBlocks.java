@@ -4,6 +4,8 @@ package org.cdmalloc.internal.allocation;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Comparator;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -80,13 +82,16 @@ final class MovedBlocks {
     private boolean stranded;
     private boolean givenBack;
 
+    /** Of a block whose memory went back, what its own zone's nodes are still to be repaid. */
+    private BitSet unrepaid = new BitSet();
+
     Block(int page, int pages) {
       this.page = page;
       this.pages = pages;
     }
 
     BitSet of(Host host) {
-      return guests.computeIfAbsent(host, unused -> new BitSet());
+      return guests.computeIfAbsent(host, unused -> new BitSet(pages));
     }
 
     /** Returns who pays for an OS page, or null if it is the block's own zone. */
@@ -189,8 +194,8 @@ final class MovedBlocks {
     try {
       Block block = blocks.get(page);
       if (block == null || block.awayOsPages() == 0) {
-        blocks.remove(page);
         zone.endAway(page);
+        blocks.remove(page);
       }
     } finally {
       commitLock.unlock();
@@ -236,6 +241,7 @@ final class MovedBlocks {
       if (!hasMoved && !refusal.isEmpty()) {
         return new Answer(block.pages, new Refusal(Reason.MEMORY_REFUSED, refusal), null);
       }
+      unmoved.sort(Comparator.comparingLong(MoveReport.Unmoved::address));
       long bytes = (long) arrived * osPageBytes;
       return new Answer(block.pages, null, new MoveReport(target.node(), bytes, unmoved));
     }
@@ -254,19 +260,14 @@ final class MovedBlocks {
               ? null
               : Refusal.ofCapacity(expected.cardinality() * pagesPerOsPage, zone);
         }
+        // Made before anything is paid for: booking then needs nothing of the Java heap.
+        block.of(target);
       } finally {
         commitLock.unlock();
       }
       // Not under commitLock: the target may have to give back what is idle under its own.
       int pages = expected.cardinality() * pagesPerOsPage;
       return pages == 0 ? null : target.takeGuests(pages);
-    }
-
-    private BitSet absolute(BitSet osPages) {
-      BitSet moved = new BitSet();
-      int first = block.page / pagesPerOsPage;
-      osPages.stream().forEach(page -> moved.set(first + page));
-      return moved;
     }
 
     private void moveWindow(int from, int to) {
@@ -305,31 +306,44 @@ final class MovedBlocks {
      * and not be, because the window was refused.
      */
     private void tell(long offset, int from, Residency now) {
-      for (int i = 0; i < now.pages(); i++) {
-        if (now.node(i) == target.backingNode()) {
-          Host payer = block.payer(from + i);
-          if (goesHome ? payer == null : target.equals(payer)) {
-            arrived++;
-          } else {
-            stayed(offset, new MoveResult.Unmoved(i, 1, now.node(i), refusal));
-          }
+      int node = target.backingNode();
+      for (int i = 0; i < now.pages(); ) {
+        int end = i;
+        while (end < now.pages() && now.node(end) == node && !isTargets(from + end)) {
+          end++;
+        }
+        if (end > i) {
+          stayed(offset, new MoveResult.Unmoved(i, end - i, node, refusal));
+          i = end;
+        } else {
+          arrived += now.node(i) == node ? 1 : 0;
+          i++;
         }
       }
     }
 
+    private boolean isTargets(int page) {
+      Host payer = block.payer(page);
+      return goesHome ? payer == null : target.equals(payer);
+    }
+
     /** Books the pages that came; commitLock is held. */
     private void book(int from, Residency now) {
-      BitSet left = new BitSet();
+      int first = block.page / pagesPerOsPage;
+      BitSet left = new BitSet(first + from + now.pages());
       for (int i = 0; i < now.pages(); i++) {
         int page = from + i;
         if (now.node(i) == target.backingNode() && expected.get(page)) {
+          if (block.payer(page) == null) {
+            left.set(first + page);
+          }
+          pay(page);
           expected.clear(page);
-          pay(page, left);
           hasMoved = true;
         }
       }
       if (!goesHome) {
-        home.shares().repay(absolute(left));
+        home.shares().repay(left);
         zone.setAway(block.page, block.awayOsPages() * pagesPerOsPage);
         tellOwner();
       }
@@ -344,15 +358,13 @@ final class MovedBlocks {
       }
     }
 
-    /** Lets nobody but the target pay for a page; adds it to those whose own zone paid. */
-    private void pay(int page, BitSet left) {
+    /** Lets nobody but the target pay for a page. */
+    private void pay(int page) {
       Host payer = block.payer(page);
       if (!goesHome) {
         block.of(target).set(page);
       }
-      if (payer == null) {
-        left.set(page);
-      } else {
+      if (payer != null) {
         block.of(payer).clear(page);
         payer.returnGuests(pagesPerOsPage);
       }
@@ -383,7 +395,7 @@ final class MovedBlocks {
   void addGuests(Account within, List<PaidRun> paid) {
     commitLock.lock();
     try {
-      for (Block block : blocks.values()) {
+      for (Block block : blocks.values().stream().filter(b -> !b.stranded).toList()) {
         block.guests.forEach(
             (host, osPages) -> {
               if (host instanceof ChargedHost charged
@@ -419,11 +431,12 @@ final class MovedBlocks {
         if (freed != Zone.AWAY) {
           return freed;
         }
+        Block block = blocks.get(page);
         int pages = zone.strand(page, owner);
         if (pages > 0) {
           strandedBlocks.incrementAndGet();
-          blocks.get(page).stranded = true;
-          tryToSettle(blocks.get(page));
+          block.stranded = true;
+          tryToSettle(block);
         }
         return pages;
       } finally {
@@ -438,7 +451,9 @@ final class MovedBlocks {
   private void tryToSettle(Block block) {
     try {
       settle(block);
-    } catch (RuntimeException | OutOfMemoryError e) {
+    } catch (OutOfMemoryError e) {
+      // Tried again too; the block is free for its user all the same.
+    } catch (RuntimeException e) {
       LOGGER.log(Level.DEBUG, "the memory of a moved block stays where it is for now", e);
     }
   }
@@ -477,16 +492,16 @@ final class MovedBlocks {
 
   private void settle(Block block) {
     Region region = home.requireRegion();
-    if (!block.givenBack) {
-      giveBack(region, block);
-    }
+    giveBack(region, block);
     List<Edge> edges = edges(block);
     int pages = edges.stream().mapToInt(edge -> edge.to - edge.from).sum();
     boolean held = pages == 0 || home.hold(pages);
     try {
       if (held && commit(region, edges)) {
-        zone.settle(block.page);
-        blocks.remove(block.page);
+        // Boxed before: nothing may fail between the two, or the next try would free another's run.
+        Integer page = block.page;
+        zone.settle(page);
+        blocks.remove(page);
         strandedBlocks.decrementAndGet();
       }
     } finally {
@@ -540,18 +555,28 @@ final class MovedBlocks {
     }
   }
 
+  /**
+   * Gives a block's memory back, once, and then what was paid for it, as far as that is not done.
+   */
   private void giveBack(Region region, Block block) {
-    BitSet own = new BitSet();
-    int first = block.page / pagesPerOsPage;
-    own.set(first, first + block.pages / pagesPerOsPage);
-    block.guests.forEach(
-        (guest, osPages) -> osPages.stream().forEach(page -> own.clear(first + page)));
-    source.purge(region, offset(block.page), offset(block.pages));
-    block.givenBack = true;
-    block.guests.forEach(
-        (guest, osPages) -> guest.returnGuests(osPages.cardinality() * pagesPerOsPage));
-    block.guests.clear();
-    home.shares().repay(own);
+    if (!block.givenBack) {
+      BitSet own = new BitSet();
+      int first = block.page / pagesPerOsPage;
+      own.set(first, first + block.pages / pagesPerOsPage);
+      block.guests.forEach(
+          (guest, osPages) -> osPages.stream().forEach(page -> own.clear(first + page)));
+      source.purge(region, offset(block.page), offset(block.pages));
+      block.givenBack = true;
+      block.unrepaid = own;
+    }
+    Iterator<Map.Entry<Host, BitSet>> guests = block.guests.entrySet().iterator();
+    while (guests.hasNext()) {
+      Map.Entry<Host, BitSet> guest = guests.next();
+      guest.getKey().returnGuests(guest.getValue().cardinality() * pagesPerOsPage);
+      guests.remove();
+    }
+    home.shares().repay(block.unrepaid);
+    block.unrepaid = new BitSet();
     zone.setAway(block.page, block.pages);
   }
 

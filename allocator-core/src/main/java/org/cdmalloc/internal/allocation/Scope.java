@@ -21,7 +21,8 @@ public final class Scope {
    * the lock. A block is linked after its run was taken, and unlinked before its run is freed.
    *
    * Invariant: a run is freed by the thread that unlinked its block, and by no other; so a free by
-   * hand and a close that meet free it once. A block that close unlinked is freed by close.
+   * hand and a close that meet free it once. A block that close unlinked is freed by close. Whoever
+   * unlinked a block and could not free it links it again, so that the next close tries.
    */
 
   /** A block of the scope: what its run's owner is in the zone. */
@@ -61,6 +62,16 @@ public final class Scope {
         }
         unlink(this);
         return true;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    @Override
+    public void stay() {
+      lock.lock();
+      try {
+        link(this);
       } finally {
         lock.unlock();
       }
@@ -153,12 +164,15 @@ public final class Scope {
   }
 
   /**
-   * Frees all blocks. Does nothing the second time. A block that cannot be freed keeps none of the
-   * others.
+   * Frees all blocks. Does nothing the second time, except that blocks which could not be freed are
+   * tried again. One of them keeps none of the others.
    */
   public void close() {
     RuntimeException failure = null;
-    for (Block block = takeAll(); block != null; block = block.next) {
+    Block next = takeAll();
+    while (next != null) {
+      Block block = next;
+      next = block.next;
       try {
         allocation.freeOwned(block.address, block);
       } catch (RuntimeException e) {
@@ -235,6 +249,7 @@ public final class Scope {
   }
 
   private void link(Block block) {
+    block.previous = null;
     block.next = first;
     if (first != null) {
       first.previous = block;

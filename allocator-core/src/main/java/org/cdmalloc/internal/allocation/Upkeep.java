@@ -38,7 +38,7 @@ final class Upkeep {
   private static void purge(AllocationPath allocation) {
     try {
       allocation.trim(true);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       // Memory that the kernel does not take now is offered again; the thread must go on.
       LOGGER.log(Level.WARNING, "memory could not be given back to the kernel", e);
     }

@@ -35,8 +35,9 @@ final class AwayRuns {
   }
 
   void set(int run, int count) {
-    pages += count - pages(run);
+    int before = pages(run);
     pagesByRun.put(run, count);
+    pages += count - before;
   }
 
   void strand(int run) {
@@ -52,9 +53,9 @@ final class AwayRuns {
   }
 
   void remove(int run) {
-    pages -= pages(run);
-    pagesByRun.remove(run);
     stranded.remove(run);
+    Integer before = pagesByRun.remove(run);
+    pages -= before == null ? 0 : before;
   }
 
   /** Returns the runs by their first pages. */

@@ -303,7 +303,8 @@ public final class Zone {
   }
 
   /**
-   * Takes a run back. Never allocates on the Java heap.
+   * Takes a run back. Never allocates on the Java heap, except a number to look up a run that has
+   * an owner or is away; if the heap is then exhausted the zone is as it was.
    *
    * @param page the run's first page
    * @param owner the run's owner, or null for a run without one
@@ -342,13 +343,13 @@ public final class Zone {
       if (marked && away.has(page)) {
         return away.isStranded(page) ? NOT_LIVE : AWAY;
       }
+      if (marked) {
+        owners.remove(page);
+      }
       int pages = buddy.free(page, used);
       if (pages > 0) {
         freePages += pages;
         liveRuns--;
-        if (marked) {
-          owners.remove(page);
-        }
       }
       return pages;
     } finally {
