@@ -162,7 +162,7 @@ final class HostPolicyCalls implements PolicyCalls {
     return Arrays.stream(status).anyMatch(page -> page == -Errno.ENOENT);
   }
 
-  private static int movePagesOnce(long[] addresses, int[] nodes, int[] status, int flags) {
+  private int movePagesOnce(long[] addresses, int[] nodes, int[] status, int flags) {
     int count = addresses.length;
     try (Memory pages = new Memory((long) count * Long.BYTES);
         Memory targets = new Memory((long) count * Integer.BYTES);
