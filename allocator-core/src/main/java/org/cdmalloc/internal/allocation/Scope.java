@@ -170,13 +170,22 @@ public final class Scope {
   public void close() {
     RuntimeException failure = null;
     Block next = takeAll();
-    while (next != null) {
-      Block block = next;
-      next = block.next;
-      try {
-        allocation.freeOwned(block.address, block);
-      } catch (RuntimeException e) {
-        failure = Failures.joined(failure, e);
+    try {
+      while (next != null) {
+        Block block = next;
+        next = block.next;
+        try {
+          allocation.freeOwned(block.address, block);
+        } catch (RuntimeException e) {
+          failure = Failures.joined(failure, e);
+        }
+      }
+    } finally {
+      // After an error: what is left goes with the next close.
+      while (next != null) {
+        Block block = next;
+        next = block.next;
+        block.stay();
       }
     }
     if (failure != null) {
