@@ -20,8 +20,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestReporter;
 
 /**
- * What a kernel counts of device nodes stands still, to the page, while requests of all placements
- * fill RAM until the kernel has no more, again and again. It runs in guests only.
+ * What a kernel counts as placed on device nodes stands still, to the page, while requests of all
+ * placements fill RAM until the kernel has no more, again and again. It runs in guests only.
  */
 final class IsolationGuestTest {
   private static final int WAVES = Integer.getInteger("isolation.waves", 3);
@@ -95,7 +95,7 @@ final class IsolationGuestTest {
           figures.put(node + " " + pairs.group(1), Long.valueOf(pairs.group(2)));
         }
       }
-      // Pages of files that lay there before may be mapped by anybody: that places nothing.
+      // A page of a file that lies there already may be mapped by anybody: that places nothing.
       figures.remove(node + " nr_mapped");
       figures.merge(node + " nr_free_pages", pagesOnLists(node), Long::sum);
     }
@@ -163,6 +163,9 @@ final class IsolationGuestTest {
     assertTrue(Long.parseLong(matcher.group(2)) > 0, said);
     assertEquals("0", matcher.group(3), said);
     assertEquals("0", matcher.group(4), said);
+    // A page that was freed waits for others in a batch of its CPU (mm/swap.c): what is given up
+    // before may be counted as free later. What is placed is counted at once, and free no more.
+    moved.entrySet().removeIf(by -> by.getKey().endsWith(" nr_free_pages") && by.getValue() > 0);
     assertEquals(Map.of(), moved, said);
   }
 }
