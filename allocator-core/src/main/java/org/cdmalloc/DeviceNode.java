@@ -180,26 +180,84 @@ public final class DeviceNode {
   }
 
   /**
+   * Returns where the node is in its life.
+   *
+   * @return its state now; others may change it
+   */
+  public NodeState state() {
+    return zone.state();
+  }
+
+  /**
    * Brings the node into use: reserves address space for its capacity. Before, nothing of it is
-   * reserved or listed. Does nothing if the node is online.
+   * reserved, touched or listed. Ends a drain that others have begun. Does nothing if the node is
+   * online.
    *
    * @throws NodeAccessException if this is not the node's root capability; if the kernel refuses to
    *     bind memory, so that nobody could say where it lies
+   * @throws NodeFailedException if the node was lost
    * @throws NativeCallException if the address space cannot be reserved
    * @throws IllegalStateException if the allocator is closed
    */
   public void online() {
+    requireRoot("online()");
+    zone.online();
+  }
+
+  /**
+   * Takes the node out of use. From now on it gives no blocks out: to its holders it is full, and
+   * those that may spill are served by system memory within their budgets. Blocks of system memory
+   * that were moved here go home, as far as there is room. If nothing is left on the node its
+   * memory goes back to the kernel, and it is {@link NodeState#OFFLINE}; else it stays {@link
+   * NodeState#DRAINING}, what lies there can be used as before, and the report names it, with who
+   * pays for it. Free it or move it elsewhere, and call this again; or call {@link #online()}.
+   *
+   * <p>A block that was moved from here to another node keeps its address, and does not keep the
+   * node from going offline. Takes as long as what has to be moved, and some milliseconds more
+   * where others are at work on blocks here.
+   *
+   * @return what was moved, and what blocks the drain
+   * @throws NodeAccessException if this is not the node's root capability
+   * @throws NodeFailedException if the node was lost
+   * @throws NativeCallException if the platform fails to move pages or to take memory back; the
+   *     node is draining
+   * @throws IllegalStateException if the node was never online, or the allocator is closed
+   */
+  public DrainReport offline() {
+    requireRoot("offline()");
+    return zone.offline();
+  }
+
+  /**
+   * Says that the node was lost: its link is down, its memory reports errors. It serves nothing
+   * from now on, and does not come back in this allocator. Whose blocks lie there is told by {@link
+   * NodeFailedException} when they ask for a buffer over them, or for them to be moved, pinned or
+   * lent; nobody else notices. Such blocks can be freed, and are not touched then. A buffer over
+   * one that was given out before stays what it is to the JVM: whatever the machine does when lost
+   * memory is read, it does. Does nothing the second time.
+   *
+   * @param cause why, in words, for messages
+   * @throws NodeAccessException if this is not the node's root capability
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public void fail(String cause) {
+    Objects.requireNonNull(cause, "cause");
+    requireRoot("fail(cause)");
+    zone.fail(cause);
+  }
+
+  private void requireRoot(String call) {
     if (account != zone.account()) {
       throw new NodeAccessException(
-          "only the root capability brings a device node online: node="
+          "only the root capability changes a device node's state: node="
               + zone.node()
               + ", holder="
               + account.holder()
               + "; call NodeAllocator.device("
               + zone.node()
-              + ").online()");
+              + ")."
+              + call);
     }
-    zone.online();
   }
 
   /**
@@ -359,15 +417,15 @@ public final class DeviceNode {
     return new NodeArena(allocation, requests);
   }
 
-  /** Prints {@code DeviceNode[node=2, holder=device2, online=true]}. */
+  /** Prints {@code DeviceNode[node=2, holder=device2, state=ONLINE]}. */
   @Override
   public String toString() {
     return "DeviceNode[node="
         + zone.node()
         + ", holder="
         + holder()
-        + ", online="
-        + zone.isOnline()
+        + ", state="
+        + zone.state()
         + "]";
   }
 }

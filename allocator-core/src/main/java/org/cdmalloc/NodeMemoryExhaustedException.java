@@ -46,6 +46,8 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
     CAPACITY_HELD("its capacity is committed elsewhere"),
     /** The capability, or one that it was made from, has used its quota; the detail says whose. */
     QUOTA_REACHED("the holder's quota is used up"),
+    /** The node is to go offline, and gives no blocks out any more. */
+    DRAINING("is being taken offline"),
     /** Others were faster; the node may have room now. */
     CONTENDED("others were faster; it may have room now");
 
@@ -74,6 +76,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
     RAISE_CAPACITY("raise capacity(node, bytes)"),
     RAISE_QUOTA("ask for a capability with a larger quota"),
     LIFT_LIMIT("raise or relieve what the refusal names"),
+    OTHER_DEVICE("use another node until it is online again"),
     MORE_NODES("name more nodes");
 
     private final String words;
@@ -193,7 +196,8 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
                 + ", must_stay_free_bytes="
                 + floorBytes
                 + capacity();
-        case FULL, CONTENDED, QUOTA_REACHED -> wanted() + ", free_bytes=" + freeBytes + capacity();
+        case FULL, CONTENDED, DRAINING, QUOTA_REACHED ->
+            wanted() + ", free_bytes=" + freeBytes + capacity();
         case FRAGMENTED -> wanted() + ", free_bytes=" + freeBytes + fragmentation();
         case MEMORY_REFUSED -> "free_bytes=" + freeBytes + capacity() + kernelFree();
         case CAPACITY_HELD -> wanted() + ", free_bytes=" + freeBytes + capacity() + kernelFree();
@@ -240,6 +244,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
             EnumSet.of(Advice.FREE_BLOCKS, Advice.TRIM, Advice.RAISE_CAPACITY, Advice.MORE_NODES);
         case QUOTA_REACHED -> EnumSet.of(Advice.FREE_BLOCKS, Advice.RAISE_QUOTA);
         case CONTENDED -> EnumSet.of(Advice.TRY_AGAIN);
+        case DRAINING -> EnumSet.of(Advice.OTHER_DEVICE);
       };
     }
   }

@@ -17,8 +17,8 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param kind system RAM or a device's memory; totals of the two are never added up
  * @param backingNode the node whose memory it is: the node itself, or the host of a designated
  *     arena
- * @param online false for a device node of which nothing is reserved yet; all figures but the
- *     capacity are then 0
+ * @param state where a device node is in its life; of one of which nothing is reserved all figures
+ *     but the capacity are 0
  * @param capacityBytes the most that may be used
  * @param reservedBytes the address space of the node's own zone, which costs no memory
  * @param committedBytes what the kernel gave to the node's own zone and did not get back
@@ -40,7 +40,7 @@ public record NodeReport(
     int node,
     Kind kind,
     int backingNode,
-    boolean online,
+    NodeState state,
     long capacityBytes,
     long reservedBytes,
     long committedBytes,
@@ -59,7 +59,7 @@ public record NodeReport(
    * @param node as {@link #node()}
    * @param kind as {@link #kind()}
    * @param backingNode as {@link #backingNode()}
-   * @param online as {@link #online()}
+   * @param state as {@link #state()}
    * @param capacityBytes as {@link #capacityBytes()}
    * @param reservedBytes as {@link #reservedBytes()}
    * @param committedBytes as {@link #committedBytes()}
@@ -76,25 +76,27 @@ public record NodeReport(
    */
   public NodeReport {
     Objects.requireNonNull(kind, "kind");
+    Objects.requireNonNull(state, "state");
     Objects.requireNonNull(marks, "marks");
     freeBlocksPerOrder = List.copyOf(freeBlocksPerOrder);
     Objects.requireNonNull(counters, "counters");
   }
 
   /**
-   * Returns the report of a device node of which nothing is reserved yet.
+   * Returns the report of a device node of which nothing is reserved.
    *
    * @param node the device node
    * @param backingNode the node whose memory it is
+   * @param state where it is in its life
    * @param capacityBytes the most that may be used once it is online
    * @return a report without any other figure
    */
-  public static NodeReport offline(int node, int backingNode, long capacityBytes) {
+  public static NodeReport offline(int node, int backingNode, NodeState state, long capacityBytes) {
     return new NodeReport(
         node,
         Kind.DEVICE,
         backingNode,
-        false,
+        state,
         capacityBytes,
         0,
         0,
@@ -107,6 +109,15 @@ public record NodeReport(
         Marks.NONE,
         List.of(),
         NumaCounters.ZERO);
+  }
+
+  /**
+   * Tells whether the node serves those who have the right to it.
+   *
+   * @return true for a system node, and for a device node that is online or draining
+   */
+  public boolean online() {
+    return state.isServing();
   }
 
   /**

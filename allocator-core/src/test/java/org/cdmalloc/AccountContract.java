@@ -218,7 +218,7 @@ abstract class AccountContract extends DeviceContract {
     }
     half.allocate(1);
     assertEquals("device1023/cache", cache.holder());
-    assertEquals("DeviceNode[node=1023, holder=device1023/cache/1, online=true]", half.toString());
+    assertEquals("DeviceNode[node=1023, holder=device1023/cache/1, state=ONLINE]", half.toString());
     List<HolderReport> holders = memory.report().holders();
     assertEquals(
         List.of("device1023", "device1023/cache", "device1023/cache/1", "device1023/1"),

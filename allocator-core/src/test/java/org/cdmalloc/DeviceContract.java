@@ -27,7 +27,7 @@ abstract class DeviceContract extends PlacementContract {
     // "Before, nothing of it is reserved or listed."
     assertFalse(report(ARENA).online());
     assertEquals(0, report(ARENA).reservedBytes());
-    assertEquals("DeviceNode[node=1023, holder=device1023, online=false]", device.toString());
+    assertEquals("DeviceNode[node=1023, holder=device1023, state=POSSIBLE]", device.toString());
     // "IllegalStateException if the node is not online"
     assertOffline(() -> device.allocate(1));
     assertOffline(() -> device.allocate(1, PAGE));
@@ -49,7 +49,7 @@ abstract class DeviceContract extends PlacementContract {
     }
     assertTrue(report(ARENA).online());
     assertEquals(ARENA_BYTES, report(ARENA).reservedBytes());
-    assertEquals("DeviceNode[node=1023, holder=device1023, online=true]", device.toString());
+    assertEquals("DeviceNode[node=1023, holder=device1023, state=ONLINE]", device.toString());
     assertNothingTaken();
   }
 

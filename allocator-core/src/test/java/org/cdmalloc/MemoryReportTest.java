@@ -38,14 +38,16 @@ class MemoryReportTest {
     NodeReport node = ReportFixture.small().node(0);
     assertEquals(64 * MEBIBYTE - 5 * Zone.PAGE_BYTES - 3 * MEBIBYTE, node.freeBytes());
     assertEquals(
-        32 * MEBIBYTE, NodeReport.offline(9, 0, 32 * MEBIBYTE).freeBytes(), "all of it is free");
+        32 * MEBIBYTE,
+        NodeReport.offline(9, 0, NodeState.POSSIBLE, 32 * MEBIBYTE).freeBytes(),
+        "all of it is free");
     // Read one after another: blocks first, then the capacity that stripes took meanwhile.
     NodeReport torn =
         new NodeReport(
             0,
             Kind.SYSTEM,
             0,
-            true,
+            NodeState.ONLINE,
             10,
             10,
             0,
@@ -71,13 +73,13 @@ class MemoryReportTest {
 
   @Test
   void anOfflineDeviceHasACapacityAndNothingElse() {
-    NodeReport offline = NodeReport.offline(9, 1, MEBIBYTE);
+    NodeReport offline = NodeReport.offline(9, 1, NodeState.POSSIBLE, MEBIBYTE);
     assertEquals(
         new NodeReport(
             9,
             Kind.DEVICE,
             1,
-            false,
+            NodeState.POSSIBLE,
             MEBIBYTE,
             0,
             0,

@@ -20,12 +20,12 @@ final class ReportFixture {
   static MemoryReport small() {
     return new MemoryReport(
         List.of(
-            NodeReport.offline(9, 0, 32 * MEBIBYTE),
+            NodeReport.offline(9, 0, NodeState.POSSIBLE, 32 * MEBIBYTE),
             new NodeReport(
                 2,
                 Kind.DEVICE,
                 2,
-                true,
+                NodeState.ONLINE,
                 8 * MEBIBYTE,
                 8 * MEBIBYTE,
                 4 * MEBIBYTE,
@@ -42,7 +42,7 @@ final class ReportFixture {
                 0,
                 Kind.SYSTEM,
                 0,
-                true,
+                NodeState.ONLINE,
                 64 * MEBIBYTE,
                 64 * MEBIBYTE,
                 6 * MEBIBYTE,
@@ -59,7 +59,7 @@ final class ReportFixture {
                 1,
                 Kind.SYSTEM,
                 1,
-                true,
+                NodeState.ONLINE,
                 2 * MEBIBYTE,
                 4 * MEBIBYTE,
                 0,
@@ -94,7 +94,7 @@ final class ReportFixture {
         node,
         Kind.SYSTEM,
         node,
-        true,
+        NodeState.ONLINE,
         MEBIBYTE,
         MEBIBYTE,
         committedBytes,
@@ -122,7 +122,7 @@ final class ReportFixture {
   }
 
   private static NodeReport offline(SplittableRandom random, int node) {
-    return NodeReport.offline(node, node, pages(random));
+    return NodeReport.offline(node, node, NodeState.POSSIBLE, pages(random));
   }
 
   private static NodeReport online(SplittableRandom random, int node) {
@@ -136,7 +136,7 @@ final class ReportFixture {
         node,
         random.nextBoolean() ? Kind.SYSTEM : Kind.DEVICE,
         node,
-        true,
+        NodeState.ONLINE,
         pages(random),
         pages(random),
         pages(random),

@@ -24,6 +24,15 @@ public interface BlockOwner {
    */
   boolean leave();
 
+  /**
+   * Tells whether a block that was left is freed later, by somebody else.
+   *
+   * @return true if there is nothing to do for whoever left it
+   */
+  default boolean defersFree() {
+    return false;
+  }
+
   /** Takes {@link #leave} back: the block could not be freed. */
   void stay();
 

@@ -2,6 +2,7 @@
 package org.cdmalloc.internal.allocation;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import org.cdmalloc.internal.address.RegionAddresses;
@@ -40,6 +41,15 @@ final class AddressMap {
   /** Returns this map with the addresses of one more zone. */
   AddressMap with(BackedZone zone) {
     return new AddressMap(first, joined(others, zone));
+  }
+
+  /** Returns this map without the addresses of a zone. */
+  AddressMap without(BackedZone zone) {
+    return new AddressMap(without(first, zone), without(others, zone));
+  }
+
+  private static Extent[] without(Extent[] extents, BackedZone zone) {
+    return Arrays.stream(extents).filter(extent -> extent.zone() != zone).toArray(Extent[]::new);
   }
 
   private static Extent[] joined(Extent[] extents, BackedZone zone) {

@@ -5,11 +5,15 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MoveReport;
+import org.cdmalloc.NodeFailedException;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
+import org.cdmalloc.NodeState;
 import org.cdmalloc.Placement;
 import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.account.Account;
@@ -19,6 +23,7 @@ import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * Blocks: a path of zones and a size to an address or a buffer, and an address back to its zone.
@@ -33,12 +38,16 @@ public final class AllocationPath {
    */
   private static final int INDEX_SHIFT = 40;
 
+  /** What came of freeing a block that is in use otherwise: its memory goes when that ends. */
+  private static final int DEFERRED = 1;
+
   private static final String SHARED = "block shares an OS page with others";
 
   private final MemorySource source;
   private final Zeroing zeroing;
-  private final List<BackedZone> zones = new ArrayList<>();
-  private volatile AddressMap addresses = AddressMap.EMPTY;
+
+  /** Written under this object's lock. */
+  private volatile NodeSnapshot nodes = NodeSnapshot.EMPTY;
 
   /** Written under this object's lock. */
   private volatile boolean closed;
@@ -70,8 +79,31 @@ public final class AllocationPath {
     return add(reserve, AddressMap::withFirst);
   }
 
-  private synchronized BackedZone add(
+  /**
+   * As {@link #add}, and publishes with it that a node becomes online.
+   *
+   * @param reserve reserves the zone's region
+   * @param node the node
+   * @param paths makes of the zone what requests for the node walk
+   * @throws IllegalStateException if this path is closed, or the node cannot become online
+   */
+  BackedZone addOnline(Supplier<BackedZone> reserve, int node, Function<BackedZone, Paths> paths) {
+    return add(
+        reserve,
+        AddressMap::with,
+        (after, zone) ->
+            after.with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
+  }
+
+  private BackedZone add(
       Supplier<BackedZone> reserve, BiFunction<AddressMap, BackedZone, AddressMap> extend) {
+    return add(reserve, extend, (after, zone) -> after);
+  }
+
+  private synchronized BackedZone add(
+      Supplier<BackedZone> reserve,
+      BiFunction<AddressMap, BackedZone, AddressMap> extend,
+      BiFunction<NodeSnapshot, BackedZone, NodeSnapshot> change) {
     requireOpen();
     BackedZone zone = reserve.get();
     boolean known = false;
@@ -82,9 +114,7 @@ public final class AllocationPath {
                 + source.name()
                 + ", zeroing=ON_FREE; choose Zeroing.NEVER");
       }
-      AddressMap extended = extend.apply(addresses, zone);
-      zones.add(zone);
-      addresses = extended;
+      nodes = change.apply(nodes.with(zone, extend.apply(nodes.addresses(), zone)), zone);
       known = true;
       return zone;
     } finally {
@@ -92,6 +122,22 @@ public final class AllocationPath {
         zone.close();
       }
     }
+  }
+
+  /**
+   * Publishes a change of nodes.
+   *
+   * @param change from the snapshot before to the one after; may refuse
+   * @throws IllegalStateException if this path is closed
+   */
+  synchronized void publish(UnaryOperator<NodeSnapshot> change) {
+    requireOpen();
+    nodes = change.apply(nodes);
+  }
+
+  /** Returns what requests see now. */
+  NodeSnapshot nodes() {
+    return nodes;
   }
 
   /**
@@ -268,10 +314,15 @@ public final class AllocationPath {
       throw wrong(address, offset, zone.pages(offset), zone);
     }
     int freed = free(zone, offset, null);
-    if (freed == Zone.OWNED) {
+    while (freed == Zone.OWNED) {
       BlockOwner owner = owner(zone, offset);
       // Whoever takes the block from its owner frees it, so that nobody does so twice.
-      freed = owner != null && owner.leave() ? freeLeft(zone, offset, owner) : Zone.NOT_LIVE;
+      if (owner != null && owner.leave()) {
+        freed = freeLeft(zone, offset, owner);
+      } else {
+        boolean changed = owner == null || (owner instanceof HeldBlock held && held.hasEnded());
+        freed = changed ? free(zone, offset, null) : Zone.NOT_LIVE;
+      }
     }
     if (freed <= 0) {
       throw wrong(address, offset, freed, zone);
@@ -289,9 +340,19 @@ public final class AllocationPath {
 
   /** Frees a block that left its owner; where that fails, it is the owner's again. */
   private int freeLeft(BackedZone zone, long offset, BlockOwner owner) {
+    if (owner.defersFree()) {
+      return DEFERRED;
+    }
     boolean done = false;
     try {
       int freed = free(zone, offset, owner);
+      while (freed == Zone.OWNED && isHeldOver(zone, offset, owner)) {
+        // It was held just before it was taken from its owner.
+        freed =
+            owner(zone, offset) instanceof HeldBlock held && held.leaveFor(owner)
+                ? DEFERRED
+                : free(zone, offset, owner);
+      }
       done = true;
       return freed;
     } finally {
@@ -301,13 +362,102 @@ public final class AllocationPath {
     }
   }
 
+  private static boolean isHeldOver(BackedZone zone, long offset, BlockOwner owner) {
+    BlockOwner now = owner(zone, offset);
+    return now == owner || (now instanceof HeldBlock held && held.isOver(owner));
+  }
+
+  /** Frees a block that its user left while it was held; of a closed allocator it is gone. */
+  void freeHeld(BackedZone zone, int page, HeldBlock held) {
+    int freed = free(zone, BackedZone.offset(page), held);
+    if (freed <= 0 && freed != Zone.CLOSED) {
+      long offset = BackedZone.offset(page);
+      throw wrong(zone.addressAt(offset), offset, freed, zone);
+    }
+  }
+
+  /**
+   * Holds a live block for a use beside its user's.
+   *
+   * @param address its first byte
+   * @param use what for
+   * @return the block, in use until {@link HeldBlock#end}
+   * @throws IllegalArgumentException if no block begins there
+   * @throws MemoryCorruptionError if the block that began there is free
+   * @throws NodeFailedException if it lies on a node that was lost
+   * @throws IllegalStateException if closed
+   */
+  HeldBlock hold(long address, HeldBlock.Use use) {
+    AddressMap.Extent extent = require(address);
+    BackedZone zone = extent.zone();
+    long offset = extent.offsetOf(address);
+    int pages = requireRun(extent, address);
+    requireSound(zone, BackedZone.page(offset), pages, address);
+    while (true) {
+      BlockOwner owner = owner(zone, offset);
+      boolean ended = owner instanceof HeldBlock held && held.hasEnded();
+      if (owner instanceof HeldBlock held && held.begin(use)) {
+        return held;
+      }
+      if (!ended) {
+        if (owner != null && !owner.isLive()) {
+          throw wrong(address, offset, Zone.NOT_LIVE, zone);
+        }
+        HeldBlock held = new HeldBlock(this, zone, BackedZone.page(offset), owner);
+        held.begin(use);
+        int answer = zone.zone().exchangeOwner(BackedZone.page(offset), owner, held);
+        if (answer > 0) {
+          return requireNotLeft(held, owner, use, address);
+        }
+        if (answer != Zone.OWNED) {
+          throw wrong(address, offset, answer, zone);
+        }
+      }
+    }
+  }
+
+  /** Ends a use at once if the block was taken from its owner just before it was held. */
+  private static HeldBlock requireNotLeft(
+      HeldBlock held, BlockOwner owner, HeldBlock.Use use, long address) {
+    if (owner != null && !owner.isLive()) {
+      held.end(use);
+      throw wrong(address, held.offset(), Zone.NOT_LIVE, held.zone());
+    }
+    return held;
+  }
+
+  /**
+   * Throws if part of a block lies on a node that was lost.
+   *
+   * @throws NodeFailedException if so
+   */
+  private void requireSound(BackedZone zone, int page, int pages, long address) {
+    NodeMask failed = nodes.states().failed();
+    if (!failed.isEmpty()) {
+      NodeMask lost = zone.nodesOf(page, pages).and(failed);
+      if (!lost.isEmpty()) {
+        int node = lost.first();
+        throw new NodeFailedException(
+            node,
+            "block lies on a node that was lost: address="
+                + hex(address)
+                + ", node="
+                + node
+                + ", cause="
+                + nodes.states().of(node).cause()
+                + "; free it");
+      }
+    }
+  }
+
   /** Returns the owner of the block at an offset, or null if there is none. */
-  private static BlockOwner owner(BackedZone zone, long offset) {
+  static BlockOwner owner(BackedZone zone, long offset) {
     return (BlockOwner) zone.zone().owner(BackedZone.page(offset));
   }
 
   private int free(BackedZone zone, long offset, BlockOwner owner) {
-    if (zeroesWhenFreed(zone.node(), owner)) {
+    // Memory of a node that was lost is not touched.
+    if (zeroesWhenFreed(zone.node(), owner) && nodes.states().failed().isEmpty()) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
       if (pages > 0 && owner(zone, offset) == owner) {
         zone.zero(offset, BackedZone.offset(pages));
@@ -373,6 +523,7 @@ public final class AllocationPath {
     if (start < 0) {
       throw wrong(address, offset & ~PAGE_MASK, start, zone);
     }
+    requireSound(zone, start, zone.zone().pages(start), address);
     long end = BackedZone.offset(start) + BackedZone.offset(zone.zone().pages(start));
     if (bytes > end - offset) {
       throw new IllegalArgumentException(
@@ -417,6 +568,14 @@ public final class AllocationPath {
     if (answer.answer() < 0) {
       throw wrong(address, extent.offsetOf(address), answer.answer(), extent.zone());
     }
+    if (answer.held() != null) {
+      throw new IllegalStateException(
+          "block cannot be moved, it is "
+              + answer.held().uses()
+              + ": address="
+              + hex(address)
+              + "; close its pins and let its loans be completed");
+    }
     if (answer.refusal() != null) {
       throw noRoom(answer, target.zone(), placement);
     }
@@ -453,12 +612,21 @@ public final class AllocationPath {
    */
   MoveReport moveOwned(long address, BlockOwner owner, Destination target, Placement placement) {
     AddressMap.Extent extent = require(address);
-    MovedBlocks.Answer answer = tryMove(extent, extent.offsetOf(address), owner, target);
+    BlockOwner now = owner(extent.zone(), extent.offsetOf(address));
+    boolean isHeld = now instanceof HeldBlock held && held.isOver(owner);
+    MovedBlocks.Answer answer =
+        tryMove(extent, extent.offsetOf(address), isHeld ? now : owner, target);
     if (answer.report() != null || answer.answer() < 0) {
       return answer.report();
     }
-    String reason =
-        answer.refusal() == null ? SHARED : noRoom(answer, target.zone(), placement).getMessage();
+    String reason;
+    if (answer.held() != null) {
+      reason = "block is " + answer.held().uses();
+    } else if (answer.refusal() != null) {
+      reason = noRoom(answer, target.zone(), placement).getMessage();
+    } else {
+      reason = SHARED;
+    }
     long bytes = BackedZone.offset(answer.answer());
     return new MoveReport(
         target.zone().node(),
@@ -487,10 +655,18 @@ public final class AllocationPath {
     }
   }
 
-  private static MovedBlocks.Answer tryMove(
+  private MovedBlocks.Answer tryMove(
       AddressMap.Extent extent, long offset, BlockOwner owner, Destination target) {
     extent.zone().requireOpen();
     target.zone().requireOpen();
+    int page = BackedZone.page(offset);
+    int pages = extent.zone().pages(offset);
+    if (pages > 0) {
+      requireSound(extent.zone(), page, pages, extent.zone().addressAt(offset));
+    }
+    if (pages > 0 && owner instanceof HeldBlock held) {
+      return MovedBlocks.Answer.held(pages, held);
+    }
     Account account = owner == null ? null : owner.account();
     return extent.zone().move(offset, owner, target.host(account));
   }
@@ -554,7 +730,7 @@ public final class AllocationPath {
     closed = true;
     int live = 0;
     RuntimeException failure = null;
-    for (BackedZone zone : zones) {
+    for (BackedZone zone : nodes.zones()) {
       live += again ? 0 : zone.zone().liveRuns();
       try {
         zone.close();
@@ -574,12 +750,12 @@ public final class AllocationPath {
    *
    * @return in the order in which they were added
    */
-  public synchronized List<BackedZone> zones() {
-    return List.copyOf(zones);
+  public List<BackedZone> zones() {
+    return nodes.zones();
   }
 
-  private AddressMap.Extent require(long address) {
-    AddressMap.Extent extent = addresses.find(address);
+  AddressMap.Extent require(long address) {
+    AddressMap.Extent extent = nodes.addresses().find(address);
     if (extent == null) {
       requireOpen();
       throw new IllegalArgumentException(

@@ -11,6 +11,7 @@ import org.cdmalloc.HolderReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeReport;
+import org.cdmalloc.NodeState;
 import org.cdmalloc.PlacementAudit;
 import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.zone.Watermarks;
@@ -242,17 +243,20 @@ public final class Assembly {
    * @return a new report
    */
   public MemoryReport report() {
+    NodeSnapshot nodes = allocation.nodes();
     Map<Integer, NodeReport> offline = new HashMap<>();
     devices.forEach(
-        (node, device) ->
-            offline.put(
-                node, NodeReport.offline(node, device.backingNode(), device.capacityBytes())));
+        (node, device) -> {
+          NodeState state = nodes.states().of(node).state();
+          offline.put(
+              node, NodeReport.offline(node, device.backingNode(), state, device.capacityBytes()));
+        });
     List<HolderReport> holders =
         devices.values().stream()
             .sorted(Comparator.comparingInt(DeviceZone::node))
             .flatMap(device -> device.holders(device.account()).stream())
             .toList();
-    return ZoneReports.report(allocation.zones(), offline, audit.findings(), holders);
+    return ZoneReports.report(nodes.zones(), offline, audit.findings(), holders);
   }
 
   /**

@@ -21,6 +21,7 @@ import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * A zone over a region: hands out pages that are resident on their nodes, asks the source for
@@ -94,6 +95,9 @@ public final class BackedZone implements Home {
   private final StripeShares shares;
   private final ReentrantLock commitLock = new ReentrantLock();
   private volatile Region region;
+
+  /** Set before the zone is closed because its node went offline. */
+  private volatile boolean removed;
 
   /** The node's memory that blocks of other zones were moved to, in pages. */
   private final AtomicInteger guestPages = new AtomicInteger();
@@ -197,6 +201,9 @@ public final class BackedZone implements Home {
       }
     }
     if (run == Zone.CLOSED) {
+      if (removed) {
+        return Zone.NONE;
+      }
       throw closed();
     }
     if (run >= 0 && !shares.isEmpty()) {
@@ -512,12 +519,48 @@ public final class BackedZone implements Home {
     }
   }
 
-  private void owners(Consumer<Zone.OwnedRun> each) {
+  void owners(Consumer<Zone.OwnedRun> each) {
     int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
     for (int unit = 0; unit < units; unit++) {
       int to = Math.min(zone.capacityPages(), firstPage(unit + 1));
       zone.ownedRuns(firstPage(unit), to).forEach(each);
     }
+  }
+
+  @Override
+  public BackedZone place() {
+    return this;
+  }
+
+  @Override
+  public Account account() {
+    return null;
+  }
+
+  /** Returns the nodes on which a live run lies, by who pays for it. */
+  NodeMask nodesOf(int page, int pages) {
+    return moved.nodesOf(page, pages);
+  }
+
+  /** Returns this zone's blocks that have pages at the node of another zone. */
+  List<MovedBlocks.Guest> guestsAt(BackedZone place) {
+    return moved.guestsAt(place);
+  }
+
+  /**
+   * Gives all memory back, of a zone that is isolated.
+   *
+   * @return false if blocks lie on the node
+   */
+  boolean vacate() {
+    purge(false);
+    return guestPages() == 0 && moved.vacate();
+  }
+
+  /** As {@link #close}, of the zone of a node that went offline: others go on. */
+  void remove() {
+    removed = true;
+    close();
   }
 
   /** Returns how many pages of other zones' blocks were moved here. */
@@ -701,6 +744,10 @@ public final class BackedZone implements Home {
   }
 
   private IllegalStateException closed() {
+    if (removed) {
+      return new IllegalStateException(
+          "device node went offline: node=" + node + "; bring it online again");
+    }
     return new IllegalStateException("allocator is closed: node=" + node + "; open another one");
   }
 

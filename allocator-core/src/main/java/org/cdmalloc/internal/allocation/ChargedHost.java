@@ -10,7 +10,12 @@ import org.cdmalloc.internal.zone.Zone;
  * @param zone the zone
  * @param account the holder's
  */
-record ChargedHost(Host zone, Account account) implements Host {
+record ChargedHost(BackedZone zone, Account account) implements Host {
+  @Override
+  public BackedZone place() {
+    return zone;
+  }
+
   @Override
   public int node() {
     return zone.node();

@@ -4,24 +4,58 @@ package org.cdmalloc.internal.allocation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.DeviceBlock;
+import org.cdmalloc.DrainReport;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
+import org.cdmalloc.NodeFailedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
+import org.cdmalloc.NodeState;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.Allowance;
+import org.cdmalloc.internal.lifecycle.NodeStates;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
 
 /**
- * A device node's zone and whether it is there: nothing of the node is reserved before it is
+ * A device node's zone and where it is in its life: nothing of the node is reserved before it is
  * brought online. Its path holds itself alone, so a request that walks it can reach nothing else.
  */
 public final class DeviceZone implements Paths {
+  /*
+   * Algorithmic notes.
+   *
+   * State: the node's row in the allocation's snapshot, which requests read once; the zone, or null;
+   * and drainLock, which is held while the node is brought online or drained: one at a time.
+   *
+   * Invariants: (I1) while the row has paths, their zone is known to the allocation; (I2) the zone is
+   * isolated before the row says DRAINING, FAILED or OFFLINE, and is not any more before it says
+   * ONLINE again; (I3) a zone is given up only while it is isolated and has no live block.
+   *
+   * A request that read the row before it changed walks a zone that is isolated, finds nothing, and is
+   * told why; or it had found its block before, and then the block is one of those that block the
+   * drain. It never sees a zone without its addresses, nor addresses without their zone.
+   *
+   * What a drain moves away keeps its address, so the zone stays as long as blocks have addresses in
+   * it: without memory of the node. Brought online again it serves as before.
+   *
+   * A node can be lost at any moment, also while it is drained: the state is the snapshot's, and a
+   * drain that wants to make the last step finds that it cannot.
+   *
+   * Locks are taken in the order drainLock, the allocation's lock, and those of zones.
+   */
+
   private static final long SEVERAL = -1;
+
+  /** How often a drain looks again for blocks that are being allocated or freed. */
+  private static final int LOOKS = 100;
+
+  private static final long BETWEEN_LOOKS_NANOS = 1_000_000;
 
   private final int node;
   private final int backingNode;
@@ -36,11 +70,10 @@ public final class DeviceZone implements Paths {
   /** The number of the account that alone asked here, or {@link #SEVERAL}; 0 before any did. */
   private final AtomicLong user = new AtomicLong();
 
-  /** Guarded by this. */
-  private BackedZone zone;
+  private final ReentrantLock drainLock = new ReentrantLock();
 
-  /** Null until online; written under this object's lock, once. */
-  private volatile CallerPaths paths;
+  /** Written under drainLock. */
+  private volatile BackedZone zone;
 
   /**
    * Describes a device zone.
@@ -72,48 +105,177 @@ public final class DeviceZone implements Paths {
     this.allocation = allocation;
     this.beside = beside;
     this.account = Account.root(node, System::nanoTime);
+    allocation.publish(nodes -> nodes.with(states -> states.withPossible(node)));
   }
 
   /**
-   * Reserves the node's region. Does nothing if that was done.
+   * Reserves the node's region, or takes its zone into use again. Does nothing if it is online.
    *
    * @throws NodeAccessException if the kernel refuses to bind the region, so that nobody could say
    *     where its memory lies; nothing stays reserved
+   * @throws NodeFailedException if the node was lost
    * @throws IllegalStateException if the allocator is closed
    */
-  public synchronized void online() {
-    if (paths != null) {
-      zone.requireOpen();
-      return;
+  public void online() {
+    drainLock.lock();
+    try {
+      allocation.requireOpen();
+      requireNotFailed();
+      if (state() != NodeState.ONLINE) {
+        if (!source.diagnosis().binds()) {
+          throw new NodeAccessException(
+              "cannot bring a device node online here: node="
+                  + node
+                  + "; "
+                  + source.diagnosis().obstacle());
+        }
+        if (zone == null) {
+          reserve();
+        } else {
+          serveAgain();
+        }
+      }
+    } finally {
+      drainLock.unlock();
     }
-    if (!source.diagnosis().binds()) {
-      throw new NodeAccessException(
-          "cannot bring a device node online here: node="
+  }
+
+  private void reserve() {
+    zone =
+        allocation.addOnline(
+            () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source),
+            node,
+            this::paths);
+  }
+
+  private Paths paths(BackedZone served) {
+    return new CallerPaths(machine, source, caller -> new ZonePath(caller, false, false, served));
+  }
+
+  private void serveAgain() {
+    boolean online = false;
+    try {
+      zone.zone().isolate(false);
+      become(NodeState.ONLINE, paths(zone), "");
+      online = true;
+    } finally {
+      if (!online) {
+        zone.zone().isolate(true);
+      }
+    }
+  }
+
+  private void become(NodeState next, Paths paths, String cause) {
+    allocation.publish(nodes -> nodes.with(states -> states.become(node, next, paths, cause)));
+  }
+
+  /**
+   * Takes the node out of use: gives no blocks out any more, moves away what may be moved, and goes
+   * offline if nothing is left there. Otherwise the node stays draining, and this can be tried
+   * again.
+   *
+   * @return what was moved, and what blocks the drain
+   * @throws NodeFailedException if the node was lost
+   * @throws IllegalStateException if the node was never online, or the allocator is closed
+   */
+  public DrainReport offline() {
+    drainLock.lock();
+    try {
+      allocation.requireOpen();
+      requireNotFailed();
+      if (state() == NodeState.OFFLINE) {
+        return new DrainReport(node, NodeState.OFFLINE, 0, List.of());
+      }
+      if (state() != NodeState.DRAINING) {
+        Paths paths = allocation.nodes().states().of(node).paths();
+        become(NodeState.DRAINING, paths, "");
+        zone.zone().isolate(true);
+      }
+      return drain();
+    } finally {
+      drainLock.unlock();
+    }
+  }
+
+  private DrainReport drain() {
+    Drain drain = new Drain(allocation, zone);
+    drain.moveAway();
+    boolean empty = drain.vacate();
+    for (int looks = 0; !empty && looks < LOOKS && drain.mayEndSoon(); looks++) {
+      LockSupport.parkNanos(BETWEEN_LOOKS_NANOS);
+      empty = drain.vacate();
+    }
+    if (empty && state() == NodeState.DRAINING) {
+      goOffline();
+    }
+    return new DrainReport(node, state(), drain.movedBytes(), empty ? List.of() : drain.blockers());
+  }
+
+  private void goOffline() {
+    boolean gone = zone.zone().liveRuns() == 0;
+    allocation.publish(
+        nodes -> {
+          NodeSnapshot after =
+              nodes.with(states -> states.become(node, NodeState.OFFLINE, null, ""));
+          return gone ? after.without(zone) : after;
+        });
+    if (gone) {
+      BackedZone given = zone;
+      zone = null;
+      given.remove();
+    }
+  }
+
+  /**
+   * Takes note that the node was lost, with all that lies there. Does nothing the second time.
+   *
+   * @param cause why, for messages
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public void fail(String cause) {
+    allocation.publish(
+        nodes ->
+            nodes.states().of(node).state() == NodeState.FAILED
+                ? nodes
+                : nodes.with(states -> states.become(node, NodeState.FAILED, null, cause)));
+    BackedZone lost = zone;
+    if (lost != null) {
+      lost.zone().isolate(true);
+    }
+  }
+
+  private void requireNotFailed() {
+    NodeStates.Row<Paths> row = allocation.nodes().states().of(node);
+    if (row.state() == NodeState.FAILED) {
+      throw new NodeFailedException(
+          node,
+          "device node was lost: node="
               + node
-              + "; "
-              + source.diagnosis().obstacle());
+              + ", cause="
+              + row.cause()
+              + "; free its blocks, and use another one");
     }
-    if (zone == null) {
-      zone =
-          allocation.add(
-              () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source));
-    }
-    paths = new CallerPaths(machine, source, caller -> new ZonePath(caller, false, false, zone));
   }
 
   /**
    * {@inheritDoc} The node's own zone, with all of its pages.
    *
+   * @throws NodeFailedException if the node was lost
    * @throws IllegalStateException if the node is not online
    */
   @Override
   public ZonePath choose(long bytes) {
-    CallerPaths online = paths;
-    if (online == null) {
+    NodeStates.Row<Paths> row = allocation.nodes().states().of(node);
+    if (row.paths() == null) {
+      requireNotFailed();
       throw new IllegalStateException(
-          "device node is not online: node=" + node + "; call DeviceNode.online() first");
+          "device node is not online: node="
+              + node
+              + ", state="
+              + row.state()
+              + "; call DeviceNode.online() first");
     }
-    return online.choose(bytes);
+    return row.paths().choose(bytes);
   }
 
   /**
@@ -242,11 +404,11 @@ public final class DeviceZone implements Paths {
   }
 
   /**
-   * Tells whether the region was reserved.
+   * Returns where the node is in its life.
    *
-   * @return true once online
+   * @return its state now
    */
-  public boolean isOnline() {
-    return paths != null;
+  public NodeState state() {
+    return allocation.nodes().states().of(node).state();
   }
 }

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import org.cdmalloc.internal.account.Account;
+
 /** Who pays for pages of other zones' blocks that were moved to a node. */
 interface Host {
+  /** Returns the zone whose capacity is used. */
+  BackedZone place();
+
+  /** Returns the account that is charged, or null. */
+  Account account();
+
   /** Returns the node that the host's zone stands for. */
   int node();
 

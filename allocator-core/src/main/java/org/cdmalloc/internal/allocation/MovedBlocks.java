@@ -22,6 +22,7 @@ import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * The blocks of one zone whose memory was moved to other nodes. A block keeps its address and its
@@ -67,10 +68,19 @@ final class MovedBlocks {
    * @param refusal why there was no room; else null
    * @param report where the pages are; null if there was no room, no such run, or one that shares
    *     an OS page with others
+   * @param held the block, if it must stay where it is; else null
    */
-  record Answer(int answer, Refusal refusal, MoveReport report) {
+  record Answer(int answer, Refusal refusal, MoveReport report, HeldBlock held) {
     static Answer of(int answer) {
-      return new Answer(answer, null, null);
+      return new Answer(answer, null, null, null);
+    }
+
+    static Answer refused(int pages, Refusal refusal) {
+      return new Answer(pages, refusal, null, null);
+    }
+
+    static Answer held(int pages, HeldBlock held) {
+      return new Answer(pages, null, null, held);
     }
   }
 
@@ -228,7 +238,7 @@ final class MovedBlocks {
       int osPages = block.pages / pagesPerOsPage;
       Refusal full = reserve(osPages);
       if (full != null) {
-        return new Answer(block.pages, full, null);
+        return Answer.refused(block.pages, full);
       }
       try {
         long step = WINDOW_BYTES / osPageBytes;
@@ -239,11 +249,11 @@ final class MovedBlocks {
         returnReserved();
       }
       if (!hasMoved && !refusal.isEmpty()) {
-        return new Answer(block.pages, new Refusal(Reason.MEMORY_REFUSED, refusal), null);
+        return Answer.refused(block.pages, new Refusal(Reason.MEMORY_REFUSED, refusal));
       }
       unmoved.sort(Comparator.comparingLong(MoveReport.Unmoved::address));
       long bytes = (long) arrived * osPageBytes;
-      return new Answer(block.pages, null, new MoveReport(target.node(), bytes, unmoved));
+      return new Answer(block.pages, null, new MoveReport(target.node(), bytes, unmoved), null);
     }
 
     /** Lets the target pay for all pages that it does not pay for yet; returns why it cannot. */
@@ -387,6 +397,102 @@ final class MovedBlocks {
   }
 
   /**
+   * Returns the nodes that pay for pages of a run, its own if some are at home.
+   *
+   * @param page the run's first page
+   * @param pages its length
+   */
+  NodeMask nodesOf(int page, int pages) {
+    NodeMask own = home.shares().isEmpty() ? NodeMask.of(home.node()) : home.stripe().nodes();
+    if (zone.awayPages(page) == 0) {
+      return own;
+    }
+    commitLock.lock();
+    try {
+      Block block = blocks.get(page);
+      if (block == null) {
+        return own;
+      }
+      NodeMask nodes = block.awayOsPages() * pagesPerOsPage < pages ? own : NodeMask.EMPTY;
+      for (Map.Entry<Host, BitSet> guest : block.guests.entrySet()) {
+        if (!guest.getValue().isEmpty()) {
+          nodes = nodes.or(NodeMask.of(guest.getKey().node()));
+        }
+      }
+      return nodes;
+    } finally {
+      commitLock.unlock();
+    }
+  }
+
+  /**
+   * A block of this zone that has pages on another node.
+   *
+   * @param page its first page
+   * @param pages how many lie there
+   * @param account who pays for them, or null
+   */
+  record Guest(int page, int pages, Account account) {}
+
+  /** Returns the blocks that have pages at the node of another zone. */
+  List<Guest> guestsAt(BackedZone place) {
+    List<Guest> found = new ArrayList<>();
+    commitLock.lock();
+    try {
+      for (Block block : blocks.values().stream().filter(b -> !b.stranded).toList()) {
+        block.guests.forEach(
+            (host, osPages) -> {
+              if (host.place() == place && !osPages.isEmpty()) {
+                int pages = osPages.cardinality() * pagesPerOsPage;
+                found.add(new Guest(block.page, pages, host.account()));
+              }
+            });
+      }
+      return found;
+    } finally {
+      commitLock.unlock();
+    }
+  }
+
+  /**
+   * Gives back what is left of the zone's memory once nothing is in use of it: of units in which
+   * blocks lie that are away, the rest. For a zone that is isolated.
+   *
+   * @return false if pages are in use
+   */
+  boolean vacate() {
+    moveLock.lock();
+    try {
+      commitLock.lock();
+      try {
+        if (!home.isOpen() || zone.usedPages() > 0) {
+          return false;
+        }
+        Region region = home.requireRegion();
+        for (int unit = zone.nextCommittedUnit(0); unit >= 0; ) {
+          for (Zone.OwnedRun run : zone.strandFree(unit)) {
+            Block block = new Block(run.page(), run.pages());
+            block.stranded = true;
+            blocks.put(run.page(), block);
+            strandedBlocks.incrementAndGet();
+          }
+          unit = zone.nextCommittedUnit(unit + 1);
+        }
+        for (Block block : blocks.values()) {
+          if (block.stranded && !block.givenBack) {
+            giveBack(region, block);
+          }
+        }
+        return true;
+      } finally {
+        commitLock.unlock();
+      }
+    } finally {
+      moveLock.unlock();
+    }
+  }
+
+  /**
    * Adds what was moved of this zone's blocks in an account's right.
    *
    * @param within the account, or one above them
@@ -398,12 +504,11 @@ final class MovedBlocks {
       for (Block block : blocks.values().stream().filter(b -> !b.stranded).toList()) {
         block.guests.forEach(
             (host, osPages) -> {
-              if (host instanceof ChargedHost charged
-                  && charged.account().isWithin(within)
-                  && !osPages.isEmpty()) {
+              Account payer = host.account();
+              if (payer != null && payer.isWithin(within) && !osPages.isEmpty()) {
                 paid.add(
                     new PaidRun(
-                        charged.account(),
+                        payer,
                         home.addressAt(offset(block.page)),
                         (long) osPages.cardinality() * osPageBytes,
                         0));
@@ -494,6 +599,10 @@ final class MovedBlocks {
     Region region = home.requireRegion();
     giveBack(region, block);
     List<Edge> edges = edges(block);
+    // A zone that is isolated takes no memory; the run is settled once it is no more.
+    if (!edges.isEmpty() && zone.isIsolated()) {
+      return;
+    }
     int pages = edges.stream().mapToInt(edge -> edge.to - edge.from).sum();
     boolean held = pages == 0 || home.hold(pages);
     try {

@@ -12,6 +12,7 @@ import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.NodeReport;
+import org.cdmalloc.NodeState;
 import org.cdmalloc.NumaCounters;
 import org.cdmalloc.StripeReport;
 import org.cdmalloc.internal.zone.Fragmentation;
@@ -28,7 +29,7 @@ final class ZoneReports {
   /**
    * Reports on an allocator.
    *
-   * @param zones all that were reserved
+   * @param zones all that are reserved
    * @param devices the reports that device nodes have as long as no zone is theirs, by number
    * @param findings what was found displaced
    * @param holders the reports of devices' holders
@@ -42,8 +43,10 @@ final class ZoneReports {
     List<StripeReport> stripes = new ArrayList<>();
     for (BackedZone zone : zones) {
       if (zone.shares().isEmpty()) {
-        Kind kind = devices.containsKey(zone.node()) ? Kind.DEVICE : Kind.SYSTEM;
-        nodes.put(zone.node(), node(zone, kind, findings));
+        NodeReport device = devices.get(zone.node());
+        Kind kind = device != null ? Kind.DEVICE : Kind.SYSTEM;
+        NodeState state = device != null ? device.state() : NodeState.ONLINE;
+        nodes.put(zone.node(), node(zone, kind, state, findings));
       } else {
         stripes.add(stripe(zone, findings));
       }
@@ -52,13 +55,13 @@ final class ZoneReports {
         new ArrayList<>(nodes.values()), stripes, findings.displacements(), holders);
   }
 
-  private static NodeReport node(BackedZone backed, Kind kind, Findings findings) {
+  private static NodeReport node(BackedZone backed, Kind kind, NodeState state, Findings findings) {
     Zone zone = backed.zone();
     return new NodeReport(
         backed.node(),
         kind,
         backed.backingNode(),
-        true,
+        state,
         bytes(zone.capacityPages()),
         bytes(zone.capacityPages()),
         bytes(zone.committedPages()),
@@ -104,7 +107,9 @@ final class ZoneReports {
     Refusal refusal = backed.refusal();
     Reason reason;
     String detail = backed.shares().isEmpty() ? "" : "stripe=" + backed.shares().stripe();
-    if (order > zone.maxOrder()) {
+    if (zone.isIsolated()) {
+      reason = Reason.DRAINING;
+    } else if (order > zone.maxOrder()) {
       reason = Reason.TOO_LARGE;
     } else if (freePages - wantedPages < floorPages) {
       reason = floorPages > 0 ? Reason.LOW_MARK : Reason.FULL;

@@ -70,6 +70,19 @@ final class Buddy {
     return page;
   }
 
+  /** Returns the pages of the free block that begins at a page, or NONE; or if it has more. */
+  int freePagesAt(int page, int most) {
+    int order = freeOrder(page);
+    boolean begins = order != NONE && (page & ((1 << order) - 1)) == 0;
+    return begins && 1 << order <= most ? 1 << order : NONE;
+  }
+
+  /** Takes the free block of so many pages that begins at a page, as a run that is marked. */
+  void takeAt(int page, int pages) {
+    int order = floorLog2(pages);
+    claim(page, pages, order, order, true);
+  }
+
   /**
    * Takes the lowest run that lies in one free block at a multiple of the size which {@link #take}
    * would cut for it, and all of whose pages are committed. Takes O(free blocks) steps at worst.

@@ -25,6 +25,9 @@ import java.util.concurrent.locks.ReentrantLock;
  * as much of the capacity is free for others. A run that was freed while its memory is away, and
  * cannot come home, is <em>stranded</em>: live to nobody, and not to be handed out.
  *
+ * <p><b>Isolation.</b> Pages of an <em>isolated</em> zone are given back and not handed out, as the
+ * kernel isolates the page blocks of memory that is to go offline (mm/page_isolation.c).
+ *
  * <p><b>Cost.</b> Taking and freeing take O({@link #maxOrder}) steps and allocate nothing on the
  * Java heap, except that a take which goes where no take went before makes room for the metadata of
  * some {@value PageMap#GROUP_PAGES} pages. If the heap is then exhausted the zone is as it was. All
@@ -40,7 +43,8 @@ import java.util.concurrent.locks.ReentrantLock;
  *
  * <table>
  * <caption>Negative results</caption>
- * <tr><th>{@link #NONE}</th><td>no block fits, or too little would stay free</td></tr>
+ * <tr><th>{@link #NONE}</th><td>no block fits, too little would stay free, or the zone is
+ * isolated</td></tr>
  * <tr><th>{@link #CLOSED}</th><td>the zone was closed</td></tr>
  * <tr><th>{@link #NOT_LIVE}</th><td>the page is in no live run: never taken, or freed</td></tr>
  * <tr><th>{@link #INTERIOR}</th><td>the page is in a live run, but not its first</td></tr>
@@ -63,7 +67,7 @@ public final class Zone {
    *              from for a while (CommitMap, two bits per unit)
    *   lent, held pages of the capacity that are used elsewhere, or about to be committed or purged
    *   away       the live runs that may have pages away, how many each, and which are stranded
-   *   freePages, liveRuns, events, closed
+   *   freePages, liveRuns, events, isolated, closed
    *
    * Invariants (validate() names them by these numbers)
    *   I1  the free blocks of all orders and the live runs tile [0, capacityPages)
@@ -89,6 +93,9 @@ public final class Zone {
    *   beginAway, setAway, endAway  a live run into away, its pages there, and out of it
    *   strand         live to stranded
    *   settle         a run in away, all pages of which are away, to free; whole units uncommitted
+   *   strandFree     free blocks of a unit to runs in away, all pages of them away, and stranded
+   *   exchangeOwner  the owner of a live run
+   *   isolate        isolated only; while it is set nothing is taken, lent, or comes home
    *   close          closed only; from then on no run is taken or freed
    *
    * Linearization points
@@ -152,6 +159,7 @@ public final class Zone {
   private int lentPages;
   private int heldPages;
   private int liveRuns;
+  private boolean isolated;
   private boolean closed;
 
   /**
@@ -398,14 +406,14 @@ public final class Zone {
    *
    * @param page the first page of a run after {@link #beginAway}
    * @param pages how many, 0 … the run's length
-   * @return false if the capacity is used up by others, so that pages cannot come home; nothing
-   *     changed
+   * @return false if the capacity is used up by others or the zone is isolated, so that pages
+   *     cannot come home; nothing changed
    */
   public boolean setAway(int page, int pages) {
     lock.lock();
     try {
       int more = pages - away.pages(page);
-      if (more < 0 && (freePages + more < 0 || unbackedPages() + more < 0)) {
+      if (more < 0 && (isolated || freePages + more < 0 || unbackedPages() + more < 0)) {
         return false;
       }
       away.set(page, pages);
@@ -481,6 +489,112 @@ public final class Zone {
     }
   }
 
+  /**
+   * Takes the free pages of a unit out of use, as runs that are stranded and away as a whole: so
+   * the memory behind them can go back though the unit is in use beside them. {@link #settle} makes
+   * such a run free again.
+   *
+   * @param unit a unit's number
+   * @return the first page and the length of each run
+   * @throws OutOfMemoryError if the Java heap has no room; the runs so far are stranded
+   */
+  public List<OwnedRun> strandFree(int unit) {
+    List<OwnedRun> runs = new ArrayList<>();
+    int end = unit * commitPages + committed.unitPages(unit);
+    lock.lock();
+    try {
+      for (int page = unit * commitPages; page < end; page++) {
+        int pages = buddy.freePagesAt(page, end - page);
+        if (pages > 0) {
+          runs.add(new OwnedRun(page, pages, null));
+          strandFree(page, pages);
+        }
+      }
+      return runs;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void strandFree(int page, int pages) {
+    boolean taken = false;
+    try {
+      away.add(page);
+      away.strand(page);
+      buddy.takeAt(page, pages);
+      away.set(page, pages);
+      taken = true;
+    } finally {
+      if (!taken) {
+        away.remove(page);
+      }
+    }
+  }
+
+  /**
+   * Hands no pages out any more, or does so again; what is live stays so and can be freed.
+   *
+   * @param isolate whether from now on nothing is taken or lent, and nothing that is away comes
+   *     home
+   */
+  public void isolate(boolean isolate) {
+    lock.lock();
+    try {
+      isolated = isolate;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Tells whether pages are only given back.
+   *
+   * @return as {@link #isolate} was last told
+   */
+  public boolean isIsolated() {
+    lock.lock();
+    try {
+      return isolated;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Gives a live run another owner.
+   *
+   * @param page the run's first page
+   * @param owner the run's owner until now, or null for a run without one
+   * @param next the owner from now on, or null for none
+   * @return the run's length in pages; {@link #NOT_LIVE}, {@link #INTERIOR}, {@link #OWNED} or
+   *     {@link #CLOSED}, and nothing changed
+   * @throws IllegalArgumentException if the zone has no such page
+   * @throws OutOfMemoryError if the Java heap has no room; nothing changed
+   */
+  public int exchangeOwner(int page, Object owner, Object next) {
+    requireRun(page, 1);
+    lock.lock();
+    try {
+      if (closed) {
+        return CLOSED;
+      }
+      int pages = livePages(page);
+      if (pages > 0 && isOfAnother(page, owner)) {
+        return OWNED;
+      }
+      if (pages > 0 && next != null) {
+        owners.put(page, next);
+        buddy.mark(page, true);
+      } else if (pages > 0) {
+        owners.remove(page);
+        buddy.mark(page, away.has(page));
+      }
+      return pages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** The length of the run that starts at a page, or what is wrong with the page. */
   private int livePages(int page) {
     return isStranded(page) ? NOT_LIVE : buddy.runPages(page);
@@ -499,6 +613,21 @@ public final class Zone {
     lock.lock();
     try {
       return away.pages();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns how many pages of a run are away.
+   *
+   * @param page the run's first page
+   * @return 0 … the run's length
+   */
+  public int awayPages(int page) {
+    lock.lock();
+    try {
+      return away.pages(page);
     } finally {
       lock.unlock();
     }
@@ -687,7 +816,7 @@ public final class Zone {
   public boolean lend(int pages, int floorPages) {
     lock.lock();
     try {
-      if (closed || freePages - pages < floorPages || pages > unbackedPages()) {
+      if (closed || isolated || freePages - pages < floorPages || pages > unbackedPages()) {
         return false;
       }
       freePages -= pages;
@@ -1022,7 +1151,7 @@ public final class Zone {
       if (closed) {
         return CLOSED;
       }
-      if (order > maxOrder || freePages - pages < floorPages) {
+      if (isolated || order > maxOrder || freePages - pages < floorPages) {
         return NONE;
       }
       int page =

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.allocation;
+
+import java.util.concurrent.locks.ReentrantLock;
+import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.internal.account.BlockOwner;
+
+/**
+ * A live block that somebody uses beside its user: it is pinned, or lent to a device. Who frees it
+ * meanwhile is done with it; its memory goes when the last use ends.
+ */
+final class HeldBlock implements BlockOwner {
+  /*
+   * Algorithmic notes.
+   *
+   * State: how many pins and loans there are, whether the block's user is done with it (left), and
+   * whether this is the run's owner no more (ended); all under the lock. The run's owner before, or
+   * null, is the inner one: it is the owner again when the last use ends first.
+   *
+   * Invariants: (I1) until it ended, this is the run's owner in the zone; (I2) a use begins only
+   * while it has not ended and the block has not been left; (I3) a block that was left is freed once:
+   * by whoever ends the last use.
+   *
+   * A free finds this as the run's owner and leaves it here. Or it took the block from the inner
+   * owner just before the block was held, and finds this when it comes to the zone: then the inner
+   * owner is told to this, and nobody frees it twice. A free that finds an owner which ended
+   * meanwhile looks again.
+   *
+   * Locks are taken in the order this lock, a scope's lock, a zone's lock. The block is freed after
+   * the lock is released.
+   */
+
+  /** What a block is in use for. */
+  enum Use {
+    PIN,
+    LOAN
+  }
+
+  private final AllocationPath allocation;
+  private final BackedZone zone;
+  private final int page;
+
+  /** Null where the run has no owner otherwise. */
+  private final BlockOwner inner;
+
+  private final ReentrantLock lock = new ReentrantLock();
+
+  // Guarded by lock.
+  private int pins;
+  private int loans;
+  private boolean left;
+  private boolean ended;
+
+  HeldBlock(AllocationPath allocation, BackedZone zone, int page, BlockOwner inner) {
+    this.allocation = allocation;
+    this.zone = zone;
+    this.page = page;
+    this.inner = inner;
+  }
+
+  /**
+   * Begins a use.
+   *
+   * @return false if the block was left, or this is its owner no more
+   */
+  boolean begin(Use use) {
+    lock.lock();
+    try {
+      if (ended || left) {
+        return false;
+      }
+      count(use, 1);
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Ends a use; the last one frees the block if its user left it. */
+  void end(Use use) {
+    boolean frees = false;
+    lock.lock();
+    try {
+      if (pins + loans == 1) {
+        frees = left;
+        if (!left) {
+          zone.zone().exchangeOwner(page, this, inner);
+        }
+        ended = true;
+      }
+      count(use, -1);
+    } finally {
+      lock.unlock();
+    }
+    if (frees) {
+      allocation.freeHeld(zone, page, this);
+    }
+  }
+
+  private void count(Use use, int more) {
+    if (use == Use.PIN) {
+      pins += more;
+    } else {
+      loans += more;
+    }
+  }
+
+  /** Takes note that the block was taken from the inner owner; returns whether that is in time. */
+  boolean leaveFor(BlockOwner owner) {
+    lock.lock();
+    try {
+      if (owner != inner || ended) {
+        return false;
+      }
+      left = true;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  boolean isOver(BlockOwner owner) {
+    return owner == inner;
+  }
+
+  /** Tells whether the block's memory must stay where it is. */
+  boolean isPinned() {
+    lock.lock();
+    try {
+      return pins > 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Tells whether a device may be using the block. */
+  boolean isLent() {
+    lock.lock();
+    try {
+      return loans > 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Says what the block is in use for, for messages. */
+  String uses() {
+    lock.lock();
+    try {
+      return pins > 0 && loans > 0 ? "pinned and lent" : pins > 0 ? "pinned" : "lent";
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Tells whether this was the run's owner and is no more. */
+  boolean hasEnded() {
+    lock.lock();
+    try {
+      return ended;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void handOver() {}
+
+  @Override
+  public boolean isLive() {
+    lock.lock();
+    try {
+      return !left && !ended && (inner == null || inner.isLive());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public boolean leave() {
+    lock.lock();
+    try {
+      if (left || ended || (inner != null && !inner.leave())) {
+        return false;
+      }
+      left = true;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The last use frees the block: nothing has to be done now. */
+  @Override
+  public boolean defersFree() {
+    return true;
+  }
+
+  @Override
+  public void stay() {
+    throw new IllegalStateException("a held block is not freed by whoever leaves it: page=" + page);
+  }
+
+  @Override
+  public void freed(long bytes) {
+    if (inner != null) {
+      inner.freed(bytes);
+    }
+  }
+
+  @Override
+  public Account account() {
+    return inner == null ? null : inner.account();
+  }
+
+  @Override
+  public long spilledBytes() {
+    return inner == null ? 0 : inner.spilledBytes();
+  }
+
+  @Override
+  public void arrived(long bytes, long there) {
+    if (inner != null) {
+      inner.arrived(bytes, there);
+    }
+  }
+
+  @Override
+  public void cancelSpill() {
+    if (inner != null) {
+      inner.cancelSpill();
+    }
+  }
+
+  /** Returns the first byte of the block. */
+  long address() {
+    return zone.addressAt(BackedZone.offset(page));
+  }
+
+  /** Returns how long the block is. */
+  long bytes() {
+    return BackedZone.offset(Math.max(0, zone.zone().pages(page)));
+  }
+
+  BackedZone zone() {
+    return zone;
+  }
+
+  long offset() {
+    return BackedZone.offset(page);
+  }
+
+  /** Tells whether the block's user is done with it, and only its uses keep it. */
+  boolean isLeft() {
+    lock.lock();
+    try {
+      return left;
+    } finally {
+      lock.unlock();
+    }
+  }
+}
