@@ -261,6 +261,87 @@ public final class DeviceNode {
   }
 
   /**
+   * Pins a block on this node: moves it here if it lies elsewhere, locks it in memory, and asks the
+   * kernel where it lies. Any live block of the allocator will do; one that comes from elsewhere is
+   * charged to this capability while it lies here, and goes home when its last pin is closed.
+   *
+   * <p>Locked memory counts against what the process may lock (RLIMIT_MEMLOCK, {@code ulimit -l}).
+   * Cost: what a move costs, a call of mlock(2) and one that asks where the pages are; two mappings
+   * of the process while the block is pinned, and a few hundred bytes of the Java heap.
+   *
+   * @param address the block's first byte; the block consists of whole OS pages
+   * @return a pin; close it
+   * @throws NodeMemoryExhaustedException if the node has no room, or the quota; if a page stayed
+   *     where it was; if so much memory must not be locked. The block is where it was
+   * @throws NodeAccessException if the capability was revoked, or the platform does not let this
+   *     process move pages or see where they are
+   * @throws NodeFailedException if the node was lost, or the one on which the block lies
+   * @throws NativeCallException if the platform fails to lock the block
+   * @throws IllegalArgumentException as {@link #free(long)}; if the block shares an OS page with
+   *     others
+   * @throws MemoryCorruptionError as {@link #free(long)}
+   * @throws IllegalStateException if the node is not online, the block is pinned on another node, or
+   *     is lent and lies on another one; if the allocator is closed
+   */
+  public DevicePin pin(long address) {
+    return new DevicePin(zone.pin(address, account, placement, false), this);
+  }
+
+  /**
+   * Pins a buffer's block, as {@link #pin(long)} does.
+   *
+   * @param buffer as for {@link #free(ByteBuffer)}
+   * @return as there
+   * @throws NodeMemoryExhaustedException as there
+   * @throws NodeAccessException as there
+   * @throws NodeFailedException as there
+   * @throws NativeCallException as there
+   * @throws IllegalArgumentException as there
+   * @throws MemoryCorruptionError as there
+   * @throws IllegalStateException as there
+   */
+  public DevicePin pin(ByteBuffer buffer) {
+    return pin(allocation.address(Objects.requireNonNull(buffer, "buffer")));
+  }
+
+  /**
+   * Copies what is between a buffer's position and its limit into a new block on this node, and pins
+   * that: for memory that is not this allocator's, of the Java heap too. The block is freed when the
+   * pin is closed.
+   *
+   * @param content what to copy; its position does not change
+   * @return a pin of a block that holds at least {@code content.remaining()} bytes, and begins with
+   *     them
+   * @throws NodeMemoryExhaustedException as {@link #pin(long)}
+   * @throws NodeAccessException as {@link #pin(long)}
+   * @throws NodeFailedException as {@link #pin(long)}
+   * @throws NativeCallException as {@link #pin(long)}
+   * @throws UnsupportedOperationException if the source cannot show its memory
+   * @throws IllegalStateException as {@link #pin(long)}
+   */
+  public DevicePin copyOf(ByteBuffer content) {
+    int osPageBytes = allocation.osPageBytes();
+    long bytes = Math.max(1, content.remaining());
+    long address = allocate((bytes + osPageBytes - 1) / osPageBytes * osPageBytes);
+    boolean pinned = false;
+    try {
+      buffer(address, content.remaining()).put(content.duplicate());
+      DevicePin pin = new DevicePin(zone.pin(address, account, placement, true), this);
+      pinned = true;
+      return pin;
+    } finally {
+      if (!pinned) {
+        free(address);
+      }
+    }
+  }
+
+  /** Returns the node whose memory it is: another one for a designated arena. */
+  int backingNode() {
+    return zone.backingNode();
+  }
+
+  /**
    * Returns the placement on this node, which carries the right to it: whoever is handed the
    * placement may allocate here.
    *

@@ -46,6 +46,8 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
     CAPACITY_HELD("its capacity is committed elsewhere"),
     /** The capability, or one that it was made from, has used its quota; the detail says whose. */
     QUOTA_REACHED("the holder's quota is used up"),
+    /** The block cannot be locked in memory; the detail says which limit, and what lifts it. */
+    LOCK_REFUSED("cannot be locked in memory"),
     /** The node is to go offline, and gives no blocks out any more. */
     DRAINING("is being taken offline"),
     /** Others were faster; the node may have room now. */
@@ -199,7 +201,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
         case FULL, CONTENDED, DRAINING, QUOTA_REACHED ->
             wanted() + ", free_bytes=" + freeBytes + capacity();
         case FRAGMENTED -> wanted() + ", free_bytes=" + freeBytes + fragmentation();
-        case MEMORY_REFUSED -> "free_bytes=" + freeBytes + capacity() + kernelFree();
+        case MEMORY_REFUSED, LOCK_REFUSED -> "free_bytes=" + freeBytes + capacity() + kernelFree();
         case CAPACITY_HELD -> wanted() + ", free_bytes=" + freeBytes + capacity() + kernelFree();
       };
     }
@@ -239,7 +241,7 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
             EnumSet.of(Advice.FREE_BLOCKS, Advice.RAISE_CAPACITY, Advice.MORE_NODES);
         case FRAGMENTED ->
             EnumSet.of(Advice.FREE_BLOCKS, Advice.TRIM, Advice.SMALLER_BLOCKS, Advice.MORE_NODES);
-        case MEMORY_REFUSED -> EnumSet.of(Advice.LIFT_LIMIT, Advice.MORE_NODES);
+        case MEMORY_REFUSED, LOCK_REFUSED -> EnumSet.of(Advice.LIFT_LIMIT, Advice.MORE_NODES);
         case CAPACITY_HELD ->
             EnumSet.of(Advice.FREE_BLOCKS, Advice.TRIM, Advice.RAISE_CAPACITY, Advice.MORE_NODES);
         case QUOTA_REACHED -> EnumSet.of(Advice.FREE_BLOCKS, Advice.RAISE_QUOTA);

@@ -135,6 +135,20 @@ public final class AllocationPath {
     nodes = change.apply(nodes);
   }
 
+  /**
+   * Returns the size of the pages in which the platform thinks.
+   *
+   * @return bytes
+   */
+  public int osPageBytes() {
+    return source.osPageBytes();
+  }
+
+  /** Returns where memory comes from. */
+  MemorySource source() {
+    return source;
+  }
+
   /** Returns what requests see now. */
   NodeSnapshot nodes() {
     return nodes;
@@ -367,6 +381,13 @@ public final class AllocationPath {
     return now == owner || (now instanceof HeldBlock held && held.isOver(owner));
   }
 
+  /** Frees a held block for its user: its memory goes when it is held no more. */
+  void leave(HeldBlock held) {
+    if (!held.isLeft()) {
+      free(held.address());
+    }
+  }
+
   /** Frees a block that its user left while it was held; of a closed allocator it is gone. */
   void freeHeld(BackedZone zone, int page, HeldBlock held) {
     int freed = free(zone, BackedZone.offset(page), held);
@@ -488,8 +509,13 @@ public final class AllocationPath {
     free(RegionAddresses.address(buffer, source));
   }
 
-  /** Returns the address of a buffer's index 0. */
-  long address(ByteBuffer buffer) {
+  /**
+   * Returns the address of a buffer's index 0.
+   *
+   * @param buffer a direct buffer
+   * @return its address
+   */
+  public long address(ByteBuffer buffer) {
     return RegionAddresses.address(buffer, source);
   }
 
@@ -673,8 +699,13 @@ public final class AllocationPath {
 
   private NodeMemoryExhaustedException noRoom(
       MovedBlocks.Answer answer, BackedZone target, Placement placement) {
-    long bytes = BackedZone.offset(answer.answer());
-    Attempt attempt = ZoneReports.noRoom(target, bytes, answer.refusal(), source);
+    return noRoom(BackedZone.offset(answer.answer()), answer.refusal(), target, placement);
+  }
+
+  /** Says why a block cannot be put on a node. */
+  NodeMemoryExhaustedException noRoom(
+      long bytes, Refusal refusal, BackedZone target, Placement placement) {
+    Attempt attempt = ZoneReports.noRoom(target, bytes, refusal, source);
     return new NodeMemoryExhaustedException(bytes, placement.toString(), List.of(attempt));
   }
 

@@ -17,6 +17,7 @@ import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
@@ -555,6 +556,28 @@ public final class BackedZone implements Home {
   boolean vacate() {
     purge(false);
     return guestPages() == 0 && moved.vacate();
+  }
+
+  /** Locks a live run in memory, as {@link MemorySource#lock} does. */
+  LockResult lock(long offset, long bytes) {
+    commitLock.lock();
+    try {
+      return source.lock(requireRegion(), offset, bytes);
+    } finally {
+      commitLock.unlock();
+    }
+  }
+
+  /** Ends that; of a closed zone nothing is locked any more. */
+  void unlock(long offset, long bytes) {
+    commitLock.lock();
+    try {
+      if (region != null) {
+        source.unlock(region, offset, bytes);
+      }
+    } finally {
+      commitLock.unlock();
+    }
   }
 
   /** As {@link #close}, of the zone of a node that went offline: others go on. */

@@ -2,6 +2,7 @@
 package org.cdmalloc.internal.allocation;
 
 import org.cdmalloc.internal.account.Account;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * Where a block is moved to, and in whose right.
@@ -10,6 +11,11 @@ import org.cdmalloc.internal.account.Account;
  * @param account whose capability it is; null for a system node
  */
 public record Destination(BackedZone zone, Account account) {
+  /** Returns the node. */
+  NodeMask nodes() {
+    return NodeMask.of(zone.node());
+  }
+
   /**
    * Returns who pays for the pages of a block there.
    *

@@ -14,6 +14,7 @@ import org.cdmalloc.NodeFailedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.NodeState;
+import org.cdmalloc.Placement;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.lifecycle.NodeStates;
@@ -365,6 +366,29 @@ public final class DeviceZone implements Paths {
                 new DeviceBlock(
                     run.account().holder(), run.address(), run.bytes(), run.spilledBytes()))
         .toList();
+  }
+
+  /**
+   * Pins a block here.
+   *
+   * @param address the block's first byte
+   * @param holder who pays for what is moved here
+   * @param placement what named the node, for messages
+   * @param owned whether the block is freed with the pin
+   * @return the pin
+   */
+  public PinnedBlock pin(long address, Account holder, Placement placement, boolean owned) {
+    Destination target = new Destination(choose(1).zone(0), holder);
+    holder.requireNotEnded();
+    if (target.zone().zone().isIsolated()) {
+      throw new IllegalStateException(
+          "blocks cannot be pinned on a node that is being taken offline: node="
+              + node
+              + ", state="
+              + state()
+              + "; bring it online again");
+    }
+    return PinnedBlock.of(allocation, address, this, target, placement, owned);
   }
 
   /**

@@ -43,6 +43,8 @@ final class HeldBlock implements BlockOwner {
   /** Null where the run has no owner otherwise. */
   private final BlockOwner inner;
 
+  private final Pinning pinning;
+
   private final ReentrantLock lock = new ReentrantLock();
 
   // Guarded by lock.
@@ -56,6 +58,7 @@ final class HeldBlock implements BlockOwner {
     this.zone = zone;
     this.page = page;
     this.inner = inner;
+    this.pinning = new Pinning(this, allocation);
   }
 
   /**
@@ -239,15 +242,35 @@ final class HeldBlock implements BlockOwner {
 
   /** Returns how long the block is. */
   long bytes() {
-    return BackedZone.offset(Math.max(0, zone.zone().pages(page)));
+    return BackedZone.offset(pages());
+  }
+
+  /** Returns how many pages of 4 KiB it has. */
+  int pages() {
+    return Math.max(0, zone.zone().pages(page));
+  }
+
+  int page() {
+    return page;
   }
 
   BackedZone zone() {
     return zone;
   }
 
+  /** Returns what keeps it on a node. */
+  Pinning pinning() {
+    return pinning;
+  }
+
   long offset() {
     return BackedZone.offset(page);
+  }
+
+  /** Prints {@code address=0x7f…, bytes=4096}. */
+  @Override
+  public String toString() {
+    return "address=0x" + Long.toHexString(address()) + ", bytes=" + bytes();
   }
 
   /** Tells whether the block's user is done with it, and only its uses keep it. */
