@@ -7,6 +7,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
+import org.cdmalloc.NodeAttributes;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
@@ -27,6 +28,7 @@ public final class DeviceZone implements Paths {
   private final int backingNode;
   private final long capacityBytes;
   private final Watermarks watermarks;
+  private final NodeAttributes attributes;
   private final Machine machine;
   private final MemorySource source;
   private final AllocationPath allocation;
@@ -49,6 +51,7 @@ public final class DeviceZone implements Paths {
    * @param backingNode the node whose memory backs it; another one for a designated arena
    * @param capacityBytes how much will be reserved
    * @param watermarks the zone's marks
+   * @param attributes what may be done with its memory
    * @param machine whose nodes its callers run on
    * @param source where from
    * @param allocation what takes the zone in once it is online
@@ -59,6 +62,7 @@ public final class DeviceZone implements Paths {
       int backingNode,
       long capacityBytes,
       Watermarks watermarks,
+      NodeAttributes attributes,
       Machine machine,
       MemorySource source,
       AllocationPath allocation,
@@ -67,11 +71,13 @@ public final class DeviceZone implements Paths {
     this.backingNode = backingNode;
     this.capacityBytes = capacityBytes;
     this.watermarks = watermarks;
+    this.attributes = attributes;
     this.machine = machine;
     this.source = source;
     this.allocation = allocation;
     this.beside = beside;
     this.account = Account.root(node, System::nanoTime);
+    account.ceiling().limit(attributes.spillCeilingBytes());
   }
 
   /**
@@ -212,6 +218,15 @@ public final class DeviceZone implements Paths {
    */
   public Account account() {
     return account;
+  }
+
+  /**
+   * Returns what may be done with the node's memory.
+   *
+   * @return its attributes
+   */
+  public NodeAttributes attributes() {
+    return attributes;
   }
 
   /**
