@@ -13,8 +13,8 @@ import java.util.Objects;
  *     less
  * @param usedBytes the usable bytes of all blocks that are charged to the holder or to one below,
  *     and of requests in work
- * @param spillBudgetBytes the narrowest of the budgets within which the holder may spill; 0 if it
- *     is strict
+ * @param spillBudgetBytes the narrowest of the bounds within which the holder may spill, its
+ *     budgets and the device's {@link NodeAttributes#spillCeilingBytes()}; 0 if it is strict
  * @param spilledBytes how much of what is used the budgets of the holder, and of those below it,
  *     pay for: what was spilled into system memory, and not moved to the device since
  * @param idleNanos the time since something was last asked for or freed in the right of the holder

@@ -127,6 +127,17 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
   }
 
   /**
+   * Returns what may be done with the memory of a node.
+   *
+   * @param node the node's number
+   * @return its attributes
+   * @throws IllegalArgumentException if the node has no capacity here
+   */
+  public NodeAttributes attributes(int node) {
+    return parts.attributes(node);
+  }
+
+  /**
    * Returns memory whose default placement is another one. The placement is resolved now, and
    * looked up no more.
    *
@@ -433,6 +444,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
 
     private final Map<Integer, Long> capacities = new TreeMap<>();
     private final Map<Integer, Marks> marks = new TreeMap<>();
+    private final Map<Integer, NodeAttributes> attributes = new TreeMap<>();
     private final Map<Integer, Assembly.Arena> arenas = new LinkedHashMap<>();
     private Machine machine;
     private MemorySource source;
@@ -534,6 +546,22 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     }
 
     /**
+     * Sets what may be done with a node's memory. By default {@link NodeAttributes#SYSTEM} of
+     * system nodes and {@link NodeAttributes#COHERENT_DEVICE} of device nodes.
+     *
+     * @param node the node
+     * @param attributes those of one of the two, changed where the node is to differ; a system node
+     *     has no demotion target and a spill ceiling of 0, the target of a device is a system node
+     *     with memory
+     * @return this
+     * @throws IllegalArgumentException whether they fit the node is checked by {@link #open()}
+     */
+    public Builder attributes(int node, NodeAttributes attributes) {
+      this.attributes.put(node, Objects.requireNonNull(attributes, "attributes"));
+      return this;
+    }
+
+    /**
      * Sets when memory is zeroed that a block used before. By default buffers are zeroed when they
      * are allocated.
      *
@@ -611,7 +639,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
       // Asked first: nothing may fail once regions are reserved, they would never be released.
       Diagnosis diagnosis = memory.diagnosis();
       Assembly.Settings settings =
-          new Assembly.Settings(capacities, marks, zeroing, purgeDelay, auditPeriod);
+          new Assembly.Settings(capacities, marks, attributes, zeroing, purgeDelay, auditPeriod);
       Assembly parts = Assembly.of(memory, devices, arenas.values(), settings);
       if (!diagnosis.binds()) {
         Warnings.once(

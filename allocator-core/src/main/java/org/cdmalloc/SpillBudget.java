@@ -6,7 +6,8 @@ import org.cdmalloc.internal.account.Allowance;
 /**
  * How much system memory blocks may take that their device had no room for. A budget may be given
  * to any number of capabilities, of several devices too; what they spill together stays within it.
- * By itself it gives no right to anything.
+ * By itself it gives no right to anything. What all holders of a device spill together may be
+ * bounded too ({@link NodeAttributes#spillCeilingBytes()}).
  *
  * <p>Why there is one: a device with a hundred times the memory of the host that is off by one
  * percent would otherwise take all of it (D. Hansen, linux-mm, 30 January 2017, on the

@@ -128,6 +128,21 @@ abstract class OptionContract extends MoveContract {
   }
 
   @Test
+  void attributesFitTheirNode() {
+    NodeAttributes device = NodeAttributes.COHERENT_DEVICE;
+    assertNoOption("node=0, spillCeilingBytes=", builder -> builder.attributes(0, device));
+    assertNoOption("node=1000", builder -> builder.attributes(NO_SUCH_NODE, device));
+    assertEquals(NodeAttributes.SYSTEM, memory.attributes(0));
+    assertEquals(device, memory.attributes(ARENA));
+    assertThrows(IllegalArgumentException.class, () -> memory.attributes(NO_SUCH_NODE));
+    NodeAttributes demoting = device.withReclaim(true).withDemotionTarget(0);
+    try (NodeAllocator open =
+        builder().deviceArena(ARENA, 0, PAGE).attributes(ARENA, demoting).open()) {
+      assertEquals(demoting, open.attributes(ARENA));
+    }
+  }
+
+  @Test
   void aPurgeDelayAndAnAuditPeriodHaveTheirRange() {
     // "10 ms … 1 day; zero for never"
     for (Duration delay :

@@ -221,6 +221,40 @@ abstract class SpillContract extends AccountContract {
   }
 
   @Test
+  void allHoldersOfADeviceStayTogetherBelowItsCeiling() {
+    NodeAttributes bounded = NodeAttributes.COHERENT_DEVICE.withSpillCeiling(3 * SMALL);
+    try (NodeAllocator other =
+        builder().deviceArena(ARENA, 0, ARENA_BYTES).attributes(ARENA, bounded).open()) {
+      assertEquals(bounded, other.attributes(ARENA));
+      DeviceNode root = other.device(ARENA);
+      root.online();
+      root.allocate(ARENA_BYTES);
+      // Each budget would do for all, and both are more than the ceiling.
+      SpillBudget budget = SpillBudget.ofBytes(3 * SMALL);
+      DeviceNode first = root.spilling(budget);
+      DeviceNode second = root.spilling(SpillBudget.ofBytes(Long.MAX_VALUE));
+      assertEquals(3 * SMALL, only(second).spillBudgetBytes());
+      long block = first.allocate(SMALL);
+      second.allocate(2 * SMALL);
+      assertEquals(0, first.tryAllocate(1));
+      assertEquals(0, second.tryAllocate(1));
+      String detail =
+          assertThrows(NodeMemoryExhaustedException.class, () -> first.allocate(1))
+              .attempts()
+              .get(0)
+              .detail();
+      String ceiling =
+          "not spilled, spill_ceiling_bytes=" + 3 * SMALL + ", spilled_bytes=" + 3 * SMALL;
+      assertTrue(detail.contains(ceiling), detail);
+      assertEquals(SMALL, budget.spilledBytes());
+      other.free(block);
+      assertEquals(0, second.tryAllocate(SMALL + 1));
+      assertNotEquals(0, second.tryAllocate(SMALL));
+      assertEquals(0, budget.spilledBytes());
+    }
+  }
+
+  @Test
   void aQuotaCountsWhatIsSpilled() {
     SpillBudget budget = SpillBudget.ofBytes(MEBIBYTE);
     DeviceNode holder = full().withQuota(SMALL).spilling(budget);

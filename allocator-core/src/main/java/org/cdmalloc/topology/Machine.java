@@ -218,10 +218,11 @@ public final class Machine {
       changed.node(
           node.id() == host
               ? new Node(
-                  host, node.cpus(), node.bytes() - bytes, node.movableOnly(), node.attributes())
+                  host, node.cpus(), node.bytes() - bytes, node.movableOnly(), node.performance())
               : node);
     }
-    changed.node(new Node(id, CpuMask.EMPTY, bytes, hostNode.movableOnly(), hostNode.attributes()));
+    changed.node(
+        new Node(id, CpuMask.EMPTY, bytes, hostNode.movableOnly(), hostNode.performance()));
     changed.distances(
         (from, to) -> {
           int standsAt = from == id ? host : from;
@@ -248,7 +249,7 @@ public final class Machine {
       changed.node(
           allowed.contains(node.id())
               ? node
-              : new Node(node.id(), node.cpus(), 0, false, node.attributes()));
+              : new Node(node.id(), node.cpus(), 0, false, node.performance()));
     }
     return changed.distances(distances::between).build();
   }

@@ -11,10 +11,10 @@ import java.util.Objects;
  * @param bytes its memory, in bytes, at most {@link #MAX_BYTES}; 0 for a node without memory
  * @param movableOnly true if all its memory lies in ZONE_MOVABLE, as that of a hot-added device
  *     node does: the kernel then puts only pages there that it can move away again
- * @param attributes what firmware says of the memory's speed
+ * @param performance what firmware says of the memory's speed
  */
 public record Node(
-    int id, CpuMask cpus, long bytes, boolean movableOnly, NodeAttributes attributes) {
+    int id, CpuMask cpus, long bytes, boolean movableOnly, NodePerformance performance) {
   /**
    * The largest memory of a node, in bytes: 4 PiB, all that an x86-64 processor can address. The
    * sum over {@link NodeMask#MAX_NODES} nodes still is a long.
@@ -28,15 +28,15 @@ public record Node(
    * @param cpus as {@link #cpus()}
    * @param bytes as {@link #bytes()}
    * @param movableOnly as {@link #movableOnly()}
-   * @param attributes as {@link #attributes()}
-   * @throws NullPointerException if {@code cpus} or {@code attributes} is null
+   * @param performance as {@link #performance()}
+   * @throws NullPointerException if {@code cpus} or {@code performance} is null
    * @throws IllegalArgumentException if {@code id} is not a node number or {@code bytes} is outside
    *     0 … {@link #MAX_BYTES}
    */
   public Node {
     NodeMask.requireNode(id);
     Objects.requireNonNull(cpus, "cpus");
-    Objects.requireNonNull(attributes, "attributes");
+    Objects.requireNonNull(performance, "performance");
     if (bytes < 0 || bytes > MAX_BYTES) {
       throw new IllegalArgumentException(
           "not the memory of a node: node=" + id + ", bytes=" + bytes + ", limit=" + MAX_BYTES);
@@ -53,7 +53,7 @@ public record Node(
    * @throws IllegalArgumentException as the constructor, or if {@code cpus} is not a list
    */
   public static Node of(int id, String cpus, long bytes) {
-    return new Node(id, CpuMask.parse(cpus), bytes, false, NodeAttributes.NONE);
+    return new Node(id, CpuMask.parse(cpus), bytes, false, NodePerformance.NONE);
   }
 
   /**
@@ -66,7 +66,7 @@ public record Node(
    * @throws IllegalArgumentException as the constructor
    */
   public static Node memoryOnly(int id, long bytes) {
-    return new Node(id, CpuMask.EMPTY, bytes, true, NodeAttributes.NONE);
+    return new Node(id, CpuMask.EMPTY, bytes, true, NodePerformance.NONE);
   }
 
   /**

@@ -194,7 +194,7 @@ final class NumactlReader {
     }
     boolean movableOnly = node.bytes > 0 && node.cpus.isEmpty();
     try {
-      machine.node(new Node(id, node.cpus, node.bytes, movableOnly, NodeAttributes.NONE));
+      machine.node(new Node(id, node.cpus, node.bytes, movableOnly, NodePerformance.NONE));
     } catch (IllegalArgumentException e) {
       throw text.malformed(line, e);
     }

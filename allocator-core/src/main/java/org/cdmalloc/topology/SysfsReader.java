@@ -84,8 +84,9 @@ final class SysfsReader {
       boolean memory = withMemory.isEmpty() || withMemory.get().contains(id);
       long bytes = memory ? memoryBytes(node, id) : 0;
       boolean normal = withNormalMemory.isEmpty() || withNormalMemory.get().contains(id);
-      NodeAttributes attributes = attributes(node, tiers.getOrDefault(id, NodeAttributes.UNKNOWN));
-      add(machine, new Node(id, cpus, bytes, bytes > 0 && !normal, attributes), node);
+      NodePerformance performance =
+          performance(node, tiers.getOrDefault(id, NodePerformance.UNKNOWN));
+      add(machine, new Node(id, cpus, bytes, bytes > 0 && !normal, performance), node);
     }
     distances(directory, online).ifPresent(machine::distances);
     return machine.build();
@@ -164,12 +165,12 @@ final class SysfsReader {
         TopologyText.readIfPresent(initiators.resolve(name))
             .map(text -> (int) text.number(name, text.whole(), Integer.MAX_VALUE))
             .orElse(0);
-    return figure == 0 ? NodeAttributes.UNKNOWN : figure;
+    return figure == 0 ? NodePerformance.UNKNOWN : figure;
   }
 
-  private static NodeAttributes attributes(Path node, int tier) {
+  private static NodePerformance performance(Path node, int tier) {
     Path initiators = node.resolve("access0").resolve("initiators");
-    return new NodeAttributes(
+    return new NodePerformance(
         NodeMask.of(numbered(initiators, "node", NodeMask.MAX_NODES - 1)),
         figure(initiators, "read_latency"),
         figure(initiators, "write_latency"),

@@ -70,7 +70,7 @@ record MachineFixture(String shape) {
     text.append("possible ").append(machine.possible()).append('\n');
     text.append("memory-only ").append(machine.memoryOnly()).append('\n');
     for (Node node : machine.nodes()) {
-      NodeAttributes attributes = node.attributes();
+      NodePerformance performance = node.performance();
       text.append(
           String.format(
               Locale.ROOT,
@@ -80,12 +80,12 @@ record MachineFixture(String shape) {
               node.cpus(),
               node.bytes(),
               node.zoneName(),
-              attributes.initiators(),
-              attributes.readLatencyNanos(),
-              attributes.readBandwidthMebibytes(),
-              attributes.writeLatencyNanos(),
-              attributes.writeBandwidthMebibytes(),
-              attributes.tier()));
+              performance.initiators(),
+              performance.readLatencyNanos(),
+              performance.readBandwidthMebibytes(),
+              performance.writeLatencyNanos(),
+              performance.writeBandwidthMebibytes(),
+              performance.tier()));
     }
     for (int from : machine.online().stream().toArray()) {
       text.append("from ").append(from).append(':');

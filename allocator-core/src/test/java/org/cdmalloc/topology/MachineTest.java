@@ -118,7 +118,7 @@ final class MachineTest {
   void aDeviceArenaTakesItsBytesAndStandsWhereItsHostStands() {
     Machine host = builder().possible(NodeMask.of(77)).build();
     Machine machine = host.withDeviceArena(3, 8, GIB / 2);
-    assertEquals(new Node(3, CpuMask.EMPTY, GIB / 2, false, NodeAttributes.NONE), machine.node(3));
+    assertEquals(new Node(3, CpuMask.EMPTY, GIB / 2, false, NodePerformance.NONE), machine.node(3));
     assertEquals(Node.of(8, "4-7", 2 * GIB - GIB / 2), machine.node(8));
     assertEquals(NodeMask.of(0, 3, 8, 9, 10, 255), machine.online());
     assertEquals(NodeMask.of(0, 3, 8, 9, 10, 77, 255), machine.possible());
@@ -177,13 +177,13 @@ final class MachineTest {
   }
 
   @Test
-  void attributesAreKnownOrUnknownAndNeverNegative() {
+  void figuresAreKnownOrUnknownAndNeverNegative() {
     assertThrows(
-        IllegalArgumentException.class, () -> new NodeAttributes(NodeMask.EMPTY, -2, 0, 0, 0, 0));
+        IllegalArgumentException.class, () -> new NodePerformance(NodeMask.EMPTY, -2, 0, 0, 0, 0));
     assertThrows(
         IllegalArgumentException.class,
-        () -> new NodeAttributes(NodeMask.EMPTY, 0, 0, 0, 0, Integer.MIN_VALUE));
-    assertThrows(NullPointerException.class, () -> new NodeAttributes(null, 0, 0, 0, 0, 0));
-    assertEquals(NodeAttributes.UNKNOWN, NodeAttributes.NONE.tier());
+        () -> new NodePerformance(NodeMask.EMPTY, 0, 0, 0, 0, Integer.MIN_VALUE));
+    assertThrows(NullPointerException.class, () -> new NodePerformance(null, 0, 0, 0, 0, 0));
+    assertEquals(NodePerformance.UNKNOWN, NodePerformance.NONE.tier());
   }
 }

@@ -72,7 +72,7 @@ class SysfsReaderTest {
         .copySysfs(Files.createDirectories(fileSystem).resolve("sys"));
     assertEquals(read(), Machine.fromSysfs(fileSystem));
     assertEquals(read(), Machine.fromSysfs(nodes));
-    assertEquals(11, Machine.fromSysfs(nodes).node(2).attributes().tier());
+    assertEquals(11, Machine.fromSysfs(nodes).node(2).performance().tier());
   }
 
   @Test
@@ -80,7 +80,7 @@ class SysfsReaderTest {
     Path moved = Files.move(nodes, temporary.resolve("recorded"));
     Machine machine = Machine.fromSysfs(moved);
     assertEquals(NodeMask.of(2, 3), machine.memoryOnly());
-    assertEquals(NodeAttributes.UNKNOWN, machine.node(2).attributes().tier());
+    assertEquals(NodePerformance.UNKNOWN, machine.node(2).performance().tier());
   }
 
   @Test
@@ -96,15 +96,15 @@ class SysfsReaderTest {
     assertEquals(DistanceMatrix.uniform(whole.online()), read().distances());
     prune(nodes.resolve("node2/access0"));
     assertEquals(
-        new NodeAttributes(NodeMask.EMPTY, -1, -1, -1, -1, 11), read().node(2).attributes());
+        new NodePerformance(NodeMask.EMPTY, -1, -1, -1, -1, 11), read().node(2).performance());
     prune(root.resolve("devices/virtual"));
-    assertEquals(NodeAttributes.NONE, read().node(2).attributes());
+    assertEquals(NodePerformance.NONE, read().node(2).performance());
   }
 
   @Test
   void aFigureOfZeroIsOneThatFirmwareDoesNotGive() {
     assertEquals(
-        new NodeAttributes(NodeMask.of(1), 500, -1, 409600, -1, 11), read().node(3).attributes());
+        new NodePerformance(NodeMask.of(1), 500, -1, 409600, -1, 11), read().node(3).performance());
   }
 
   @Test
@@ -151,7 +151,7 @@ class SysfsReaderTest {
   void linksOfALiveTreeAreInitiators() throws IOException {
     Path initiators = nodes.resolve("node2/access0/initiators");
     Files.createSymbolicLink(initiators.resolve("node1"), Path.of("../../../node1"));
-    assertEquals(NodeMask.of(0, 1), read().node(2).attributes().initiators());
+    assertEquals(NodeMask.of(0, 1), read().node(2).performance().initiators());
   }
 
   @Test

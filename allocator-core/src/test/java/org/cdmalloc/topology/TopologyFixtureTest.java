@@ -38,7 +38,7 @@ class TopologyFixtureTest {
     for (Node node : tree.nodes()) {
       long printedBytes = node.bytes() / MIB * MIB;
       Node expected =
-          new Node(node.id(), node.cpus(), printedBytes, node.movableOnly(), NodeAttributes.NONE);
+          new Node(node.id(), node.cpus(), printedBytes, node.movableOnly(), NodePerformance.NONE);
       assertEquals(expected, text.node(node.id()));
     }
     assertEquals("numactl " + fixture.numactl(), text.origin());

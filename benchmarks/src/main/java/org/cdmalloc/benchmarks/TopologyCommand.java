@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.Locale;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
-import org.cdmalloc.topology.NodeAttributes;
 import org.cdmalloc.topology.NodeMask;
+import org.cdmalloc.topology.NodePerformance;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -76,7 +76,7 @@ final class TopologyCommand implements Runnable {
   }
 
   private static List<String> cells(Node node, NodeMask devices) {
-    NodeAttributes known = node.attributes();
+    NodePerformance known = node.performance();
     return List.of(
         Integer.toString(node.id()),
         devices.contains(node.id()) ? "device" : "system",
@@ -107,11 +107,11 @@ final class TopologyCommand implements Runnable {
   }
 
   private static String bandwidth(int mebibytes) {
-    return mebibytes == NodeAttributes.UNKNOWN ? "" : binary((long) mebibytes << 20) + "/s";
+    return mebibytes == NodePerformance.UNKNOWN ? "" : binary((long) mebibytes << 20) + "/s";
   }
 
   private static String figure(int figure, String unit) {
-    return figure == NodeAttributes.UNKNOWN ? "" : figure + unit;
+    return figure == NodePerformance.UNKNOWN ? "" : figure + unit;
   }
 
   /** Prints bytes in the largest binary unit of which there is one at least, to a tenth. */
@@ -148,25 +148,25 @@ final class TopologyCommand implements Runnable {
     object.addProperty("cpus", node.cpus().toString());
     object.addProperty("bytes", node.bytes());
     object.addProperty("zone", node.zoneName());
-    object.add("attributes", json(node.attributes()));
+    object.add("attributes", json(node.performance()));
     return object;
   }
 
-  private static JsonElement json(NodeAttributes attributes) {
-    if (attributes.equals(NodeAttributes.NONE)) {
+  private static JsonElement json(NodePerformance performance) {
+    if (performance.equals(NodePerformance.NONE)) {
       return JsonNull.INSTANCE;
     }
     JsonObject object = new JsonObject();
-    object.addProperty("initiators", attributes.initiators().toString());
-    object.add("readLatencyNanos", figure(attributes.readLatencyNanos()));
-    object.add("writeLatencyNanos", figure(attributes.writeLatencyNanos()));
-    object.add("readBandwidthMebibytes", figure(attributes.readBandwidthMebibytes()));
-    object.add("writeBandwidthMebibytes", figure(attributes.writeBandwidthMebibytes()));
-    object.add("tier", figure(attributes.tier()));
+    object.addProperty("initiators", performance.initiators().toString());
+    object.add("readLatencyNanos", figure(performance.readLatencyNanos()));
+    object.add("writeLatencyNanos", figure(performance.writeLatencyNanos()));
+    object.add("readBandwidthMebibytes", figure(performance.readBandwidthMebibytes()));
+    object.add("writeBandwidthMebibytes", figure(performance.writeBandwidthMebibytes()));
+    object.add("tier", figure(performance.tier()));
     return object;
   }
 
   private static JsonElement figure(int figure) {
-    return figure == NodeAttributes.UNKNOWN ? JsonNull.INSTANCE : new JsonPrimitive(figure);
+    return figure == NodePerformance.UNKNOWN ? JsonNull.INSTANCE : new JsonPrimitive(figure);
   }
 }

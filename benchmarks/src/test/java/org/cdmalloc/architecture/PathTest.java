@@ -33,7 +33,7 @@ final class PathTest {
   /** What asks for the kind of a node. */
   private static final Pattern ATTRIBUTE =
       Pattern.compile(
-          "device|coherent|cdm(?!alloc)|isSystem|NodeAttributes|Zonelist\\$Kind",
+          "device|coherent|cdm(?!alloc)|isSystem|NodeAttributes|NodePerformance|Zonelist\\$Kind",
           Pattern.CASE_INSENSITIVE);
 
   /** What could be asked for it: a machine, its nodes, masks of them. */

@@ -14,7 +14,7 @@ import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
-import org.cdmalloc.topology.NodeAttributes;
+import org.cdmalloc.topology.NodePerformance;
 import org.cdmalloc.topology.TopologyFormatException;
 
 /**
@@ -86,9 +86,9 @@ final class DisplacementFigures {
             + ", pages_demoted_since_open="
             + demoted
             + ", home_tier="
-            + home.attributes().tier()
+            + home.performance().tier()
             + ", found_tier="
-            + found.attributes().tier();
+            + found.performance().tier();
     if (demoted > 0 && isFaster(home, found)) {
       return new Explanation(DisplacementCause.DEMOTION, demotion);
     }
@@ -108,9 +108,9 @@ final class DisplacementFigures {
 
   /** Tells whether pages are demoted from one node to another, rather than back. */
   private static boolean isFaster(Node one, Node other) {
-    int tier = one.attributes().tier();
-    int otherTier = other.attributes().tier();
-    boolean areKnown = tier != NodeAttributes.UNKNOWN && otherTier != NodeAttributes.UNKNOWN;
+    int tier = one.performance().tier();
+    int otherTier = other.performance().tier();
+    boolean areKnown = tier != NodePerformance.UNKNOWN && otherTier != NodePerformance.UNKNOWN;
     return areKnown ? tier < otherTier : one.hasCpus() && !other.hasCpus();
   }
 

@@ -44,9 +44,10 @@ final class GuestMachineTest {
     assertEquals(asked[1].equals("dax"), node.movableOnly(), node::toString);
     // Firmware and the kernel keep some of it.
     assertTrue(node.bytes() <= bytes && node.bytes() > bytes / 2, node::toString);
-    assertEquals(Long.parseLong(asked[4]), node.attributes().readLatencyNanos(), node::toString);
-    assertTrue(node.attributes().readBandwidthMebibytes() > 0, node::toString);
-    assertTrue(node.attributes().initiators().contains(Integer.parseInt(asked[3])), node::toString);
+    assertEquals(Long.parseLong(asked[4]), node.performance().readLatencyNanos(), node::toString);
+    assertTrue(node.performance().readBandwidthMebibytes() > 0, node::toString);
+    assertTrue(
+        node.performance().initiators().contains(Integer.parseInt(asked[3])), node::toString);
     for (int other : machine.online().stream().toArray()) {
       assertEquals(
           Integer.parseInt(asked[6 + other]),

@@ -42,6 +42,7 @@ public final class Account {
   private final String name;
   private final Account parent;
   private final Allowance quota;
+  private final Allowance ceiling;
   private final List<Allowance> spills;
   private final LongSupplier nanoTime;
   private final AtomicInteger narrowed = new AtomicInteger();
@@ -62,6 +63,7 @@ public final class Account {
       String name,
       Account parent,
       Allowance quota,
+      Allowance ceiling,
       List<Allowance> spills,
       AtomicLong ids,
       LongSupplier nanoTime) {
@@ -69,6 +71,7 @@ public final class Account {
     this.name = name;
     this.parent = parent;
     this.quota = quota;
+    this.ceiling = ceiling;
     this.spills = spills;
     this.ids = ids;
     this.id = ids.incrementAndGet();
@@ -77,7 +80,8 @@ public final class Account {
   }
 
   /**
-   * Makes the root account of a device, without quota, strict.
+   * Makes the root account of a device, without quota, strict, and without a ceiling on what is
+   * spilled.
    *
    * @param node the device's number
    * @param nanoTime tells the time
@@ -85,7 +89,9 @@ public final class Account {
    */
   public static Account root(int node, LongSupplier nanoTime) {
     Allowance all = new Allowance(Allowance.UNLIMITED);
-    return new Account(node, "device" + node, null, all, List.of(), new AtomicLong(), nanoTime);
+    Allowance ceiling = new Allowance(Allowance.UNLIMITED);
+    return new Account(
+        node, "device" + node, null, all, ceiling, List.of(), new AtomicLong(), nanoTime);
   }
 
   /**
@@ -99,14 +105,15 @@ public final class Account {
   }
 
   /**
-   * Makes a narrower account that may spill.
+   * Makes a narrower account that may spill, within the device's ceiling.
    *
    * @param spill how much, beside what the accounts above may
    * @return a new account below this one
    */
   public Account spilling(Allowance spill) {
     // The same allowance twice in a chain is still one number.
-    Set<Allowance> chain = new LinkedHashSet<>(spills);
+    Set<Allowance> chain = new LinkedHashSet<>(List.of(ceiling));
+    chain.addAll(spills);
     chain.add(spill);
     return narrow(nextName(), new Allowance(Allowance.UNLIMITED), List.copyOf(chain));
   }
@@ -126,7 +133,7 @@ public final class Account {
   }
 
   private Account narrow(String name, Allowance allowance, List<Allowance> spilled) {
-    Account account = new Account(node, name, this, allowance, spilled, ids, nanoTime);
+    Account account = new Account(node, name, this, allowance, ceiling, spilled, ids, nanoTime);
     synchronized (below) {
       if (below.size() >= pruneAt) {
         below.removeIf(reference -> reference.get() == null);
@@ -215,6 +222,35 @@ public final class Account {
   }
 
   /**
+   * Takes bytes of the device's ceiling alone, for blocks that are put into system memory though
+   * nobody spills them.
+   *
+   * @param bytes how many, not negative
+   * @return false if they do not fit below it; nothing changed
+   */
+  public boolean chargeCeiling(long bytes) {
+    return ceiling.tryAdd(bytes);
+  }
+
+  /**
+   * Gives back what {@link #chargeCeiling} took.
+   *
+   * @param bytes how many
+   */
+  public void creditCeiling(long bytes) {
+    ceiling.subtract(bytes);
+  }
+
+  /**
+   * Returns what bounds the system memory in which blocks of all the device's holders lie together.
+   *
+   * @return the same for each account of a device
+   */
+  public Allowance ceiling() {
+    return ceiling;
+  }
+
+  /**
    * Returns what this account and those below it have of the system's memory.
    *
    * @return bytes
@@ -226,7 +262,7 @@ public final class Account {
   /**
    * Returns what bounds the memory of the system that this account may use.
    *
-   * @return from the widest to the narrowest; none if it is strict
+   * @return from the widest, the device's ceiling, to the narrowest; none if it is strict
    */
   public List<Allowance> spills() {
     return spills;

@@ -13,13 +13,15 @@ public final class Allowance {
    *
    * State: one word, the bytes in use, and its sign bit once nothing more may be used.
    *
-   * Invariant: 0 <= used <= limit, at every moment. So bytes are added by a compare-and-set that never
-   * exceeds the limit, not by an addition that is undone: what can never be served must not turn away,
+   * Invariant: 0 <= used, and used <= limit at every moment while the limit stands; where it is
+   * lowered nothing is added until enough went back, but for what was being added as it was. So bytes
+   * are added by a compare-and-set that never exceeds the limit, not by an addition that is undone: what can never be served must not turn away,
    * for a moment, what can (the kernel's page_counter_try_charge of mm/page_counter.c documents that
    * race).
    *
    * Linearisation points: the successful compare-and-set of tryAdd, the read that showed too little
-   * room or the sign; the addition of subtract; the or of end. After end no tryAdd succeeds.
+   * room or the sign; the addition of subtract; the or of end. After end no tryAdd succeeds. A tryAdd
+   * is held against the limit that it reads, in each round anew.
    */
 
   /** The limit of an allowance without one. */
@@ -27,7 +29,7 @@ public final class Allowance {
 
   private static final long ENDED = Long.MIN_VALUE;
 
-  private final long limitBytes;
+  private volatile long limitBytes;
   private final AtomicLong used = new AtomicLong();
 
   /**
@@ -67,6 +69,15 @@ public final class Allowance {
     used.getAndUpdate(now -> now | ENDED);
   }
 
+  /**
+   * Changes the limit. What is in use beyond the new one stays so until it is given back.
+   *
+   * @param bytes the most that may be used from now on, 0 or more
+   */
+  public void limit(long bytes) {
+    limitBytes = bytes;
+  }
+
   boolean isEnded() {
     return used.get() < 0;
   }
@@ -83,7 +94,7 @@ public final class Allowance {
   /**
    * Returns what is in use.
    *
-   * @return bytes, never more than the limit
+   * @return bytes, never more than the limit, unless that was lowered since
    */
   public long usedBytes() {
     return used.get() & ~ENDED;

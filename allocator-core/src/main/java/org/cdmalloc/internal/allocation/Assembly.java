@@ -7,9 +7,11 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeSet;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
+import org.cdmalloc.NodeAttributes;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.NodeState;
 import org.cdmalloc.PlacementAudit;
@@ -38,6 +40,7 @@ public final class Assembly {
    *
    * @param capacities bytes by node
    * @param marks the marks of nodes, in bytes
+   * @param attributes what may be done with nodes
    * @param zeroing when memory that was used is zeroed
    * @param purgeDelay after which memory goes back that nobody uses; zero for never
    * @param auditPeriod the shortest rest between two steps of the sampler; zero for never
@@ -45,6 +48,7 @@ public final class Assembly {
   public record Settings(
       Map<Integer, Long> capacities,
       Map<Integer, Marks> marks,
+      Map<Integer, NodeAttributes> attributes,
       Zeroing zeroing,
       Duration purgeDelay,
       Duration auditPeriod) {}
@@ -53,6 +57,7 @@ public final class Assembly {
   private final MemorySource source;
   private final AllocationPath allocation;
   private final SystemPaths system;
+  private final Map<Integer, NodeAttributes> attributes;
   private final Map<Integer, DeviceZone> devices;
 
   private final Audit audit;
@@ -63,6 +68,7 @@ public final class Assembly {
       MemorySource source,
       AllocationPath allocation,
       SystemPaths system,
+      Map<Integer, NodeAttributes> attributes,
       Map<Integer, DeviceZone> devices,
       Audit audit,
       Upkeep upkeep) {
@@ -70,6 +76,7 @@ public final class Assembly {
     this.source = source;
     this.allocation = allocation;
     this.system = system;
+    this.attributes = attributes;
     this.devices = devices;
     this.audit = audit;
     this.upkeep = upkeep;
@@ -84,8 +91,8 @@ public final class Assembly {
    * @param arenas more device nodes, carved out of ordinary ones
    * @param settings what else the user chose
    * @return the parts
-   * @throws IllegalArgumentException if an arena, a capacity, a mark or the device nodes do not fit
-   *     the machine; nothing stays reserved
+   * @throws IllegalArgumentException if an arena, a capacity, a mark, an attribute or the device
+   *     nodes do not fit the machine; nothing stays reserved
    */
   public static Assembly of(
       MemorySource source, NodeMask deviceNodes, Collection<Arena> arenas, Settings settings) {
@@ -117,6 +124,8 @@ public final class Assembly {
     }
     Map<Integer, Long> bytes = Capacities.of(machine, system, settings.capacities(), source);
     Map<Integer, Watermarks> marks = Capacities.marks(bytes, settings.marks());
+    Map<Integer, NodeAttributes> attributes =
+        AttributeRules.of(system, devices, settings.attributes());
     AllocationPath allocation = new AllocationPath(source, settings.zeroing());
     boolean assembled = false;
     try {
@@ -139,6 +148,7 @@ public final class Assembly {
                 backing,
                 bytes.get(node),
                 marks.get(node),
+                attributes.get(node),
                 machine,
                 source,
                 allocation,
@@ -147,7 +157,15 @@ public final class Assembly {
       Audit audit = new Audit(source, allocation);
       Upkeep upkeep = upkeep(source, allocation, audit, settings);
       Assembly assembly =
-          new Assembly(machine, source, allocation, paths, Map.copyOf(deviceZones), audit, upkeep);
+          new Assembly(
+              machine,
+              source,
+              allocation,
+              paths,
+              attributes,
+              Map.copyOf(deviceZones),
+              audit,
+              upkeep);
       assembled = true;
       return assembly;
     } finally {
@@ -217,6 +235,26 @@ public final class Assembly {
    */
   public Map<Integer, DeviceZone> devices() {
     return devices;
+  }
+
+  /**
+   * Returns what may be done with a node's memory.
+   *
+   * @param node the node
+   * @return its attributes
+   * @throws IllegalArgumentException if it has no capacity here
+   */
+  public NodeAttributes attributes(int node) {
+    DeviceZone device = devices.get(node);
+    NodeAttributes found = device == null ? attributes.get(node) : device.attributes();
+    if (found == null) {
+      throw new IllegalArgumentException(
+          "node has no capacity here: node="
+              + node
+              + "; name one of nodes "
+              + new TreeSet<>(attributes.keySet()));
+    }
+    return found;
   }
 
   /**

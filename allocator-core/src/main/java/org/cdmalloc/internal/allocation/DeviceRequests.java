@@ -225,7 +225,10 @@ public final class DeviceRequests implements Requests {
   private String exceededBudget(long bytes) {
     for (Allowance spill : account.spills()) {
       if (bytes > spill.limitBytes() - spill.usedBytes()) {
-        return "not spilled, spill_budget_bytes="
+        String name = spill == account.ceiling() ? "spill_ceiling_bytes" : "spill_budget_bytes";
+        return "not spilled, "
+            + name
+            + "="
             + spill.limitBytes()
             + ", spilled_bytes="
             + spill.usedBytes();

@@ -10,6 +10,7 @@ import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.DrainReport;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
+import org.cdmalloc.NodeAttributes;
 import org.cdmalloc.NodeFailedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
@@ -73,6 +74,9 @@ public final class DeviceZone implements Paths {
 
   private final ReentrantLock drainLock = new ReentrantLock();
 
+  /** Written under drainLock, while the node is neither online nor draining. */
+  private volatile NodeAttributes attributes;
+
   /** Written under drainLock. */
   private volatile BackedZone zone;
 
@@ -83,6 +87,7 @@ public final class DeviceZone implements Paths {
    * @param backingNode the node whose memory backs it; another one for a designated arena
    * @param capacityBytes how much will be reserved
    * @param watermarks the zone's marks
+   * @param attributes what may be done with its memory
    * @param machine whose nodes its callers run on
    * @param source where from
    * @param allocation what takes the zone in once it is online
@@ -93,6 +98,7 @@ public final class DeviceZone implements Paths {
       int backingNode,
       long capacityBytes,
       Watermarks watermarks,
+      NodeAttributes attributes,
       Machine machine,
       MemorySource source,
       AllocationPath allocation,
@@ -101,11 +107,13 @@ public final class DeviceZone implements Paths {
     this.backingNode = backingNode;
     this.capacityBytes = capacityBytes;
     this.watermarks = watermarks;
+    this.attributes = attributes;
     this.machine = machine;
     this.source = source;
     this.allocation = allocation;
     this.beside = beside;
     this.account = Account.root(node, System::nanoTime);
+    account.ceiling().limit(attributes.spillCeilingBytes());
     allocation.publish(nodes -> nodes.with(states -> states.withPossible(node)));
   }
 
@@ -224,6 +232,31 @@ public final class DeviceZone implements Paths {
       BackedZone given = zone;
       zone = null;
       given.remove();
+    }
+  }
+
+  /**
+   * Changes what may be done with the node's memory.
+   *
+   * @param changed the attributes from now on, which fit the node
+   * @throws IllegalStateException if the node is online or draining, or was lost
+   */
+  public void attributes(NodeAttributes changed) {
+    drainLock.lock();
+    try {
+      requireNotFailed();
+      if (state().isServing()) {
+        throw new IllegalStateException(
+            "attributes cannot be changed while a node is in use: node="
+                + node
+                + ", state="
+                + state()
+                + "; take it offline first");
+      }
+      attributes = changed;
+      account.ceiling().limit(changed.spillCeilingBytes());
+    } finally {
+      drainLock.unlock();
     }
   }
 
@@ -380,6 +413,13 @@ public final class DeviceZone implements Paths {
   public PinnedBlock pin(long address, Account holder, Placement placement, boolean owned) {
     Destination target = new Destination(choose(1).zone(0), holder);
     holder.requireNotEnded();
+    if (!attributes.longTermPin()) {
+      throw new NodeAccessException(
+          "no blocks may be pinned on this node: node="
+              + node
+              + ", longTermPin=false; whoever opened the allocator set so with"
+              + " Builder.attributes(node, attributes)");
+    }
     if (target.zone().zone().isIsolated()) {
       throw new IllegalStateException(
           "blocks cannot be pinned on a node that is being taken offline: node="
@@ -398,6 +438,15 @@ public final class DeviceZone implements Paths {
    */
   public Account account() {
     return account;
+  }
+
+  /**
+   * Returns what may be done with the node's memory.
+   *
+   * @return its attributes
+   */
+  public NodeAttributes attributes() {
+    return attributes;
   }
 
   /**

@@ -108,6 +108,52 @@ final class AccountTest {
   }
 
   @Test
+  void allThatSpillStayTogetherBelowTheCeiling() {
+    root.ceiling().limit(100);
+    Allowance shared = new Allowance(1000);
+    Account one = root.named("one").spilling(shared);
+    Account other = root.spilling(new Allowance(1000)).spilling(shared);
+    assertSame(root.ceiling(), one.spills().get(0));
+    assertEquals(3, other.spills().size());
+    assertTrue(one.spill(60));
+    assertTrue(other.spill(40));
+    assertFalse(one.spill(1));
+    assertFalse(other.spill(1));
+    assertFalse(root.chargeCeiling(1));
+    assertTrue(root.chargeCeiling(0));
+    assertEquals(100, shared.usedBytes());
+    one.unspill(60);
+    // What nobody spilled counts too, and is of no budget.
+    assertTrue(one.chargeCeiling(60));
+    assertFalse(other.spill(1));
+    assertEquals(40, shared.usedBytes());
+    assertEquals(40, root.allSpilledBytes());
+    other.creditCeiling(60);
+    other.unspill(40);
+    assertEquals(0, root.ceiling().usedBytes());
+    assertEquals(0, shared.usedBytes());
+    // A strict account takes nothing of it.
+    assertFalse(root.spill(1));
+    assertEquals(0, root.ceiling().usedBytes());
+  }
+
+  @Test
+  void aLowerCeilingTakesNothingBack() {
+    Account holder = root.spilling(new Allowance(100));
+    assertTrue(holder.spill(50));
+    root.ceiling().limit(20);
+    assertEquals(50, root.ceiling().usedBytes());
+    assertFalse(holder.spill(1));
+    holder.unspill(31);
+    assertFalse(holder.spill(2));
+    assertTrue(holder.spill(1));
+    root.ceiling().limit(Allowance.UNLIMITED);
+    assertTrue(holder.spill(80));
+    holder.unspill(100);
+    assertEquals(0, root.ceiling().usedBytes());
+  }
+
+  @Test
   void aBlockIsFreedByOneAndOnlyOnceItWasHandedOver() {
     PaidBlock block = new PaidBlock(root);
     assertFalse(block.isLive());

@@ -31,7 +31,7 @@ final class FailedFreeTest {
           NodeMask.EMPTY,
           List.of(),
           new Assembly.Settings(
-              Map.of(), Map.of(), Zeroing.ON_ALLOCATE, Duration.ZERO, Duration.ZERO));
+              Map.of(), Map.of(), Map.of(), Zeroing.ON_ALLOCATE, Duration.ZERO, Duration.ZERO));
   private final AllocationPath allocation = parts.allocation();
   private final Account account = Account.root(2, System::nanoTime);
 

@@ -94,6 +94,7 @@ final class MoveModelTest {
               new Assembly.Settings(
                   Map.of(0, 12 * MIB, 1, 16 * MIB + 64 * 1024, 2, 24 * MIB),
                   Map.of(),
+                  Map.of(),
                   Zeroing.NEVER,
                   Duration.ZERO,
                   Duration.ZERO));

@@ -39,6 +39,7 @@ final class PurgeTicksTest {
           new Assembly.Settings(
               Map.of(0, 64 * MEBIBYTE, 1, 256 * MEBIBYTE),
               Map.of(),
+              Map.of(),
               Zeroing.ON_ALLOCATE,
               Duration.ZERO,
               Duration.ZERO));

@@ -58,6 +58,7 @@ final class SamplerTest {
         new Assembly.Settings(
             Map.of(0, 1024 * MEBIBYTE, 1, 1024 * MEBIBYTE),
             Map.of(),
+            Map.of(),
             Zeroing.ON_ALLOCATE,
             Duration.ZERO,
             Duration.ZERO));

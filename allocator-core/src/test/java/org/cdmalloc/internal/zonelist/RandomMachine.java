@@ -7,8 +7,8 @@ import org.cdmalloc.topology.CpuMask;
 import org.cdmalloc.topology.DistanceMatrix;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
-import org.cdmalloc.topology.NodeAttributes;
 import org.cdmalloc.topology.NodeMask;
+import org.cdmalloc.topology.NodePerformance;
 
 /**
  * A machine and a device mask drawn from a seed; the same seed gives the same pair. Shapes are
@@ -34,7 +34,7 @@ record RandomMachine(long seed, Machine machine, NodeMask devices) {
       String cpus = random.nextDouble() < cpuShare ? Integer.toString(id) : "";
       long bytes = random.nextDouble() < memoryShare ? 1L << 30 : 0;
       builder.node(
-          new Node(id, CpuMask.parse(cpus), bytes, random.nextBoolean(), NodeAttributes.NONE));
+          new Node(id, CpuMask.parse(cpus), bytes, random.nextBoolean(), NodePerformance.NONE));
     }
     int style = random.nextInt(5);
     Machine machine =

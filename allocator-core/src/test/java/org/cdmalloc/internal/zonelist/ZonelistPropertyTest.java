@@ -244,7 +244,7 @@ class ZonelistPropertyTest {
       if (drawn.devices().contains(node.id())) {
         CpuMask cpus = node.hasCpus() ? CpuMask.EMPTY : CpuMask.parse(Integer.toString(node.id()));
         long bytes = node.hasMemory() ? 0 : 1L << 20;
-        builder.node(new Node(node.id(), cpus, bytes, !node.movableOnly(), node.attributes()));
+        builder.node(new Node(node.id(), cpus, bytes, !node.movableOnly(), node.performance()));
       } else {
         builder.node(node);
       }
@@ -262,7 +262,7 @@ class ZonelistPropertyTest {
     Machine.Builder builder = Machine.builder();
     for (Node node : drawn.machine().nodes()) {
       long bytes = drawn.devices().contains(node.id()) ? 0 : node.bytes();
-      builder.node(new Node(node.id(), node.cpus(), bytes, node.movableOnly(), node.attributes()));
+      builder.node(new Node(node.id(), node.cpus(), bytes, node.movableOnly(), node.performance()));
     }
     return builder.distances(drawn.machine().distances()::between).build();
   }

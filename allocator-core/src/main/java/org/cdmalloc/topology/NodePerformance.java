@@ -15,7 +15,7 @@ import java.util.Objects;
  * @param writeBandwidthMebibytes per second, in MiB, or {@link #UNKNOWN}
  * @param tier the N of {@code memory_tierN}, smaller is faster, or {@link #UNKNOWN}
  */
-public record NodeAttributes(
+public record NodePerformance(
     NodeMask initiators,
     int readLatencyNanos,
     int writeLatencyNanos,
@@ -26,11 +26,11 @@ public record NodeAttributes(
   public static final int UNKNOWN = -1;
 
   /** Nothing is known. */
-  public static final NodeAttributes NONE =
-      new NodeAttributes(NodeMask.EMPTY, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
+  public static final NodePerformance NONE =
+      new NodePerformance(NodeMask.EMPTY, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
 
   /**
-   * Makes a set of attributes.
+   * Makes a set of figures.
    *
    * @param initiators as {@link #initiators()}
    * @param readLatencyNanos as {@link #readLatencyNanos()}
@@ -41,7 +41,7 @@ public record NodeAttributes(
    * @throws NullPointerException if {@code initiators} is null
    * @throws IllegalArgumentException if a figure is negative and not {@link #UNKNOWN}
    */
-  public NodeAttributes {
+  public NodePerformance {
     Objects.requireNonNull(initiators, "initiators");
     requireFigure("readLatencyNanos", readLatencyNanos);
     requireFigure("writeLatencyNanos", writeLatencyNanos);
