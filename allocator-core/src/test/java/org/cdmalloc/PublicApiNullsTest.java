@@ -25,6 +25,7 @@ import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
+import org.cdmalloc.internal.lifecycle.Ownership;
 import org.cdmalloc.spi.AddressOnlySource;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
@@ -123,6 +124,11 @@ final class PublicApiNullsTest {
     values.put(NodeAllocator.Builder.class, NodeAllocator::builder);
     values.put(SystemMemory.class, memory::systemView);
     values.put(DeviceNode.class, () -> memory.device(1));
+    values.put(
+        DeviceLoan.class,
+        () ->
+            new DeviceLoan(
+                4096, 1, "device1", () -> ByteBuffer.allocate(1), new Ownership(() -> {})));
     values.put(NodeArena.class, () -> memory.arena(Placement.LOCAL));
     values.put(Placement.class, () -> Placement.onNode(0));
     values.put(Placement.Mode.class, () -> Placement.Mode.LOCAL);
