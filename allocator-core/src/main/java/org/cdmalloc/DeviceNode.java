@@ -9,6 +9,7 @@ import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.allocation.AllocationPath;
 import org.cdmalloc.internal.allocation.DeviceRequests;
 import org.cdmalloc.internal.allocation.DeviceZone;
+import org.cdmalloc.internal.allocation.LentBlock;
 
 /**
  * The right to use a device node, for one holder. The node's root capability is {@link
@@ -280,8 +281,8 @@ public final class DeviceNode {
    * @throws IllegalArgumentException as {@link #free(long)}; if the block shares an OS page with
    *     others
    * @throws MemoryCorruptionError as {@link #free(long)}
-   * @throws IllegalStateException if the node is not online, the block is pinned on another node, or
-   *     is lent and lies on another one; if the allocator is closed
+   * @throws IllegalStateException if the node is not online, the block is pinned on another node,
+   *     or is lent and lies on another one; if the allocator is closed
    */
   public DevicePin pin(long address) {
     return new DevicePin(zone.pin(address, account, placement, false), this);
@@ -305,9 +306,9 @@ public final class DeviceNode {
   }
 
   /**
-   * Copies what is between a buffer's position and its limit into a new block on this node, and pins
-   * that: for memory that is not this allocator's, of the Java heap too. The block is freed when the
-   * pin is closed.
+   * Copies what is between a buffer's position and its limit into a new block on this node, and
+   * pins that: for memory that is not this allocator's, of the Java heap too. The block is freed
+   * when the pin is closed.
    *
    * @param content what to copy; its position does not change
    * @return a pin of a block that holds at least {@code content.remaining()} bytes, and begins with
@@ -334,6 +335,52 @@ public final class DeviceNode {
         free(address);
       }
     }
+  }
+
+  /**
+   * Lends a block to the device: from now on it is the device's, until the loan ends. Freeing it
+   * meanwhile is allowed, and done when the loan ends; it is not moved, and the node does not go
+   * offline. Blocks that were spilled are lent where they lie.
+   *
+   * @param address the first byte of a block that is charged to this holder or to one below it
+   * @return the loan, for the device side; see there for who sees what is written
+   * @throws NodeAccessException if the block is not this holder's, or the capability was revoked
+   * @throws NodeMemoryExhaustedException under {@link Checks#PARANOID}, if there is no room for the
+   *     second block
+   * @throws NodeFailedException if the node was lost, or the one on which the block lies
+   * @throws IllegalArgumentException as {@link #free(long)}
+   * @throws MemoryCorruptionError as {@link #free(long)}
+   * @throws IllegalStateException if the node is not online, or the allocator is closed
+   */
+  public DeviceLoan lend(long address) {
+    boolean bounces = allocation.checks() == Checks.PARANOID;
+    LentBlock lent = zone.lend(address, account, bounces ? requests : null);
+    return new DeviceLoan(lent.address(), lent.bytes(), holder(), lent.view(), lent.ownership());
+  }
+
+  /**
+   * Changes what may be done with the node's memory.
+   *
+   * @param attributes those of {@link NodeAttributes#COHERENT_DEVICE}, changed where the node is to
+   *     differ
+   * @throws NodeAccessException if this is not the node's root capability
+   * @throws IllegalArgumentException if the demotion target is no system node with memory
+   * @throws NodeFailedException if the node was lost
+   * @throws IllegalStateException if the node is online or draining
+   */
+  public void setAttributes(NodeAttributes attributes) {
+    Objects.requireNonNull(attributes, "attributes");
+    requireRoot("setAttributes(attributes)");
+    zone.attributes(attributes);
+  }
+
+  /**
+   * Returns what may be done with the node's memory.
+   *
+   * @return its attributes now
+   */
+  public NodeAttributes attributes() {
+    return zone.attributes();
   }
 
   /** Returns the node whose memory it is: another one for a designated arena. */

@@ -9,14 +9,14 @@ import org.cdmalloc.spi.Residency;
 
 /**
  * A block that stays on a device node: {@link DeviceNode#pin(long)} put it there, locked it in
- * memory (mlock(2)), and asked the kernel afterwards where it lies. Until the pin is closed the block
- * is not moved by this allocator, the node does not go offline, and a free of the block is done with
- * when the last pin is closed. Several pins of a block on one node are allowed.
+ * memory (mlock(2)), and asked the kernel afterwards where it lies. Until the pin is closed the
+ * block is not moved by this allocator, the node does not go offline, and a free of the block is
+ * done with when the last pin is closed. Several pins of a block on one node are allowed.
  *
  * <p>Locked is not fixed: the kernel may still move such pages, for compaction, when memory goes
- * offline, and when I/O pins them for long in memory that has to stay removable (Linux: ZONE_MOVABLE,
- * as hot-added device memory often is). {@link #hazards()} says what of that may happen here, {@link
- * #displaced()} whether it did.
+ * offline, and when I/O pins them for long in memory that has to stay removable (Linux:
+ * ZONE_MOVABLE, as hot-added device memory often is). {@link #hazards()} says what of that may
+ * happen here, {@link #displaced()} whether it did.
  *
  * <p>Safe for use by any number of threads. A pin that is never closed keeps its block for good.
  */
@@ -115,8 +115,8 @@ public final class DevicePin implements AutoCloseable {
    * Ends the pin. With the last one the memory is unlocked, and a block that came here for it goes
    * home if its node has room, else it stays. Does nothing the second time.
    *
-   * @throws NativeCallException if the platform fails to unlock the memory or to move it; the pin can
-   *     be closed again
+   * @throws NativeCallException if the platform fails to unlock the memory or to move it; the pin
+   *     can be closed again
    */
   @Override
   public void close() {

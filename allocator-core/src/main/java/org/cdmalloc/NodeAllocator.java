@@ -450,6 +450,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     private MemorySource source;
     private NodeMask deviceNodes;
     private Zeroing zeroing = Zeroing.ON_ALLOCATE;
+    private Checks checks = Checks.STANDARD;
     private Duration purgeDelay = Duration.ofSeconds(1);
     private Duration auditPeriod = Duration.ofSeconds(1);
 
@@ -574,6 +575,17 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     }
 
     /**
+     * Sets how much is done to find misuse of memory. By default what costs next to nothing.
+     *
+     * @param checks how much
+     * @return this
+     */
+    public Builder checks(Checks checks) {
+      this.checks = Objects.requireNonNull(checks, "checks");
+      return this;
+    }
+
+    /**
      * Sets after which time memory goes back to the kernel that no block used meanwhile: after one
      * to two delays. By default one second. A daemon thread sees to it.
      *
@@ -639,7 +651,8 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
       // Asked first: nothing may fail once regions are reserved, they would never be released.
       Diagnosis diagnosis = memory.diagnosis();
       Assembly.Settings settings =
-          new Assembly.Settings(capacities, marks, attributes, zeroing, purgeDelay, auditPeriod);
+          new Assembly.Settings(
+              capacities, marks, attributes, zeroing, checks, purgeDelay, auditPeriod);
       Assembly parts = Assembly.of(memory, devices, arenas.values(), settings);
       if (!diagnosis.binds()) {
         Warnings.once(

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc;
 
+import java.util.Objects;
+
 /**
  * Thrown to those whose memory lies on a device node that was lost, or who ask for more of it: the
  * content of such a block cannot be relied on. It can be freed, and nobody else is concerned.
@@ -18,7 +20,7 @@ public final class NodeFailedException extends IllegalStateException {
    * @param message what was asked, why the node was lost, and what to do next
    */
   public NodeFailedException(int node, String message) {
-    super(message);
+    super(Objects.requireNonNull(message, "message"));
     this.node = node;
   }
 

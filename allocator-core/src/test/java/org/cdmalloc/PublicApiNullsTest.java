@@ -31,6 +31,7 @@ import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.DisplacementCause;
 import org.cdmalloc.spi.Explanation;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceProvider;
 import org.cdmalloc.spi.MoveResult;
@@ -122,6 +123,15 @@ final class PublicApiNullsTest {
     values.put(Explanation.class, () -> Explanation.UNKNOWN);
     values.put(NodeAllocator.class, () -> memory);
     values.put(NodeAllocator.Builder.class, NodeAllocator::builder);
+    values.put(LockResult.class, () -> LockResult.LOCKED);
+    values.put(NodeState.class, () -> NodeState.ONLINE);
+    values.put(NodeFailedException.class, () -> new NodeFailedException(1, ""));
+    values.put(DrainReport.Cause.class, () -> DrainReport.Cause.LENT);
+    values.put(
+        DrainReport.Blocker.class,
+        () -> new DrainReport.Blocker(DrainReport.Cause.LENT, "device1", 4096, 4096, ""));
+    values.put(DrainReport.class, () -> new DrainReport(1, NodeState.OFFLINE, 0, List.of()));
+    values.put(DevicePin.class, this::pin);
     values.put(SystemMemory.class, memory::systemView);
     values.put(DeviceNode.class, () -> memory.device(1));
     values.put(
@@ -155,6 +165,11 @@ final class PublicApiNullsTest {
 
   private List<Zonelist> lists() {
     return machine.zonelists(NodeMask.of(1), LoadRule.ACCUMULATE, SpillMode.RAM);
+  }
+
+  private DevicePin pin() {
+    memory.device(1).online();
+    return memory.device(1).copyOf(ByteBuffer.allocate(1));
   }
 
   private static Displacement displacement() {

@@ -8,6 +8,7 @@ import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import org.cdmalloc.Checks;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeFailedException;
@@ -45,6 +46,7 @@ public final class AllocationPath {
 
   private final MemorySource source;
   private final Zeroing zeroing;
+  private final Checks checks;
 
   /** Written under this object's lock. */
   private volatile NodeSnapshot nodes = NodeSnapshot.EMPTY;
@@ -57,10 +59,21 @@ public final class AllocationPath {
    *
    * @param source where the zones' regions come from
    * @param zeroing when memory that was used is zeroed
+   * @param checks how much is done to find misuse
    */
-  public AllocationPath(MemorySource source, Zeroing zeroing) {
+  public AllocationPath(MemorySource source, Zeroing zeroing, Checks checks) {
     this.source = source;
     this.zeroing = zeroing;
+    this.checks = checks;
+  }
+
+  /**
+   * Returns how much is done to find misuse.
+   *
+   * @return as chosen
+   */
+  public Checks checks() {
+    return checks;
   }
 
   /**
@@ -538,6 +551,24 @@ public final class AllocationPath {
    * @return a direct, big-endian buffer of that capacity
    */
   public ByteBuffer buffer(long address, int bytes) {
+    if (checks == Checks.PARANOID) {
+      requireNotLent(address);
+    }
+    return view(address, bytes);
+  }
+
+  private void requireNotLent(long address) {
+    AddressMap.Extent extent = require(address);
+    int start = extent.zone().zone().runStart(BackedZone.page(extent.offsetOf(address)));
+    BlockOwner owner = start < 0 ? null : owner(extent.zone(), BackedZone.offset(start));
+    if (owner instanceof HeldBlock held && held.isLent()) {
+      throw new IllegalStateException(
+          "block is lent to a device: " + held + "; wait until it is returned");
+    }
+  }
+
+  /** As {@link #buffer(long, int)}, for whoever may see the block though it is lent. */
+  ByteBuffer view(long address, int bytes) {
     if (bytes < 0) {
       throw new IllegalArgumentException("size is negative: bytes=" + bytes);
     }

@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import org.cdmalloc.Checks;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
@@ -42,6 +43,7 @@ public final class Assembly {
    * @param marks the marks of nodes, in bytes
    * @param attributes what may be done with nodes
    * @param zeroing when memory that was used is zeroed
+   * @param checks how much is done to find misuse
    * @param purgeDelay after which memory goes back that nobody uses; zero for never
    * @param auditPeriod the shortest rest between two steps of the sampler; zero for never
    */
@@ -50,6 +52,7 @@ public final class Assembly {
       Map<Integer, Marks> marks,
       Map<Integer, NodeAttributes> attributes,
       Zeroing zeroing,
+      Checks checks,
       Duration purgeDelay,
       Duration auditPeriod) {}
 
@@ -126,7 +129,7 @@ public final class Assembly {
     Map<Integer, Watermarks> marks = Capacities.marks(bytes, settings.marks());
     Map<Integer, NodeAttributes> attributes =
         AttributeRules.of(system, devices, settings.attributes());
-    AllocationPath allocation = new AllocationPath(source, settings.zeroing());
+    AllocationPath allocation = new AllocationPath(source, settings.zeroing(), settings.checks());
     boolean assembled = false;
     try {
       Map<Integer, BackedZone> zones = new HashMap<>();

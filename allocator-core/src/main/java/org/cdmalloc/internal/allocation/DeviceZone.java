@@ -3,7 +3,10 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.DeviceBlock;
@@ -19,10 +22,12 @@ import org.cdmalloc.Placement;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.Allowance;
 import org.cdmalloc.internal.lifecycle.NodeStates;
+import org.cdmalloc.internal.lifecycle.Ownership;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.topology.Machine;
+import org.cdmalloc.topology.NodeMask;
 
 /**
  * A device node's zone and where it is in its life: nothing of the node is reserved before it is
@@ -73,6 +78,9 @@ public final class DeviceZone implements Paths {
   private final AtomicLong user = new AtomicLong();
 
   private final ReentrantLock drainLock = new ReentrantLock();
+
+  /** What is lent in the right of this device's holders. */
+  private final Set<Ownership> loans = ConcurrentHashMap.newKeySet();
 
   /** Written under drainLock, while the node is neither online nor draining. */
   private volatile NodeAttributes attributes;
@@ -138,7 +146,7 @@ public final class DeviceZone implements Paths {
                   + "; "
                   + source.diagnosis().obstacle());
         }
-        if (zone == null) {
+        if (zone == null || (state() == NodeState.OFFLINE && zone.zone().liveRuns() == 0)) {
           reserve();
         } else {
           serveAgain();
@@ -150,11 +158,16 @@ public final class DeviceZone implements Paths {
   }
 
   private void reserve() {
+    BackedZone empty = zone;
     zone =
         allocation.addOnline(
             () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source),
             node,
-            this::paths);
+            this::paths,
+            empty);
+    if (empty != null) {
+      empty.remove();
+    }
   }
 
   private Paths paths(BackedZone served) {
@@ -167,6 +180,7 @@ public final class DeviceZone implements Paths {
       zone.zone().isolate(false);
       become(NodeState.ONLINE, paths(zone), "");
       online = true;
+      zone.settle();
     } finally {
       if (!online) {
         zone.zone().isolate(true);
@@ -253,6 +267,8 @@ public final class DeviceZone implements Paths {
                 + state()
                 + "; take it offline first");
       }
+      int[] system = beside.stream().mapToInt(BackedZone::node).toArray();
+      AttributeRules.validate(node, changed, true, NodeMask.of(system));
       attributes = changed;
       account.ceiling().limit(changed.spillCeilingBytes());
     } finally {
@@ -275,6 +291,18 @@ public final class DeviceZone implements Paths {
     BackedZone lost = zone;
     if (lost != null) {
       lost.zone().isolate(true);
+    }
+    RuntimeException failure = null;
+    for (Ownership loan : loans) {
+      try {
+        loan.fail();
+      } catch (RuntimeException e) {
+        // All others must be told all the same.
+        failure = Failures.joined(failure, e);
+      }
+    }
+    if (failure != null) {
+      throw failure;
     }
   }
 
@@ -429,6 +457,89 @@ public final class DeviceZone implements Paths {
               + "; bring it online again");
     }
     return PinnedBlock.of(allocation, address, this, target, placement, owned);
+  }
+
+  /**
+   * Lends a block of this device's holders to the device.
+   *
+   * @param address the block's first byte
+   * @param holder in whose right; the block is charged to this account or to one below it
+   * @param requests make the second block on which the device works; null where it works on the
+   *     block itself
+   * @return the block, which is the device's
+   * @throws NodeAccessException if the block is not the holder's
+   */
+  public LentBlock lend(long address, Account holder, DeviceRequests requests) {
+    choose(1);
+    holder.requireNotEnded();
+    HeldBlock block = allocation.hold(address, HeldBlock.Use.LOAN);
+    LentBlock lent = null;
+    try {
+      requireOf(holder, block);
+      lent = lent(block, holder, requests);
+    } finally {
+      if (lent == null) {
+        block.end(HeldBlock.Use.LOAN);
+      }
+    }
+    loans.add(lent.ownership());
+    // Before it was known here the node may have been lost.
+    if (lent.ownership().isReturned()) {
+      loans.remove(lent.ownership());
+    } else if (state() == NodeState.FAILED) {
+      lent.ownership().fail();
+    }
+    return lent;
+  }
+
+  private LentBlock lent(HeldBlock block, Account holder, DeviceRequests requests) {
+    AtomicReference<Ownership> ownership = new AtomicReference<>();
+    Runnable wayBack =
+        () -> {
+          Ownership ended = ownership.get();
+          if (ended != null) {
+            loans.remove(ended);
+          }
+          block.end(HeldBlock.Use.LOAN);
+        };
+    LentBlock lent;
+    if (requests == null || !block.zone().canBeViewed()) {
+      lent = LentBlock.of(allocation, block, wayBack);
+    } else {
+      long other = requests.allocate(block.bytes(), 1);
+      boolean begun = false;
+      try {
+        lent =
+            LentBlock.bounced(
+                allocation,
+                block,
+                other,
+                () -> state() == NodeState.FAILED,
+                holder.holder(),
+                wayBack);
+        begun = true;
+      } finally {
+        if (!begun) {
+          allocation.free(other);
+        }
+      }
+    }
+    ownership.set(lent.ownership());
+    return lent;
+  }
+
+  private void requireOf(Account holder, HeldBlock block) {
+    Account payer = block.account();
+    if (payer == null || !payer.isWithin(holder)) {
+      throw new NodeAccessException(
+          "block is not the holder's: "
+              + block
+              + ", holder="
+              + holder.holder()
+              + ", pays="
+              + (payer == null ? "system" : payer.holder())
+              + "; lend what was allocated in this right");
+    }
   }
 
   /**

@@ -53,8 +53,8 @@ public final class PinnedBlock {
   }
 
   /**
-   * Ends the pin. Does nothing the second time, unless the platform failed the first time: then it is
-   * asked again.
+   * Ends the pin. Does nothing the second time, unless the platform failed the first time: then it
+   * is asked again.
    */
   public void close() {
     if (!closed.compareAndSet(false, true)) {
@@ -129,8 +129,7 @@ public final class PinnedBlock {
     bytes.forEach(
         (node, there) -> {
           Explanation why = source.explain(device.backingNode(), node);
-          displaced.add(
-              new Displacement(device.node(), node, there, why.cause(), why.evidence()));
+          displaced.add(new Displacement(device.node(), node, there, why.cause(), why.evidence()));
         });
     return displaced;
   }

@@ -11,8 +11,8 @@ import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.Residency;
 
 /**
- * What keeps a held block on one node: it was moved there, is locked in memory, and was found there.
- * All pins of a block share it.
+ * What keeps a held block on one node: it was moved there, is locked in memory, and was found
+ * there. All pins of a block share it.
  */
 final class Pinning {
   /*

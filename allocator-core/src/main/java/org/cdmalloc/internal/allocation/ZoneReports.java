@@ -68,7 +68,7 @@ final class ZoneReports {
         bytes(zone.usedPages()),
         bytes(Math.max(0, zone.lentPages() - backed.guestPages())),
         findings.displacedBytes(backed),
-        bytes(zone.awayPages()),
+        bytes(zone.liveAwayPages()),
         bytes(backed.guestPages()),
         zone.liveRuns(),
         marks(zone.watermarks()),

@@ -14,6 +14,7 @@ final class AwayRuns {
   private final Map<Integer, Integer> pagesByRun = new HashMap<>();
   private final Set<Integer> stranded = new HashSet<>();
   private int pages;
+  private int strandedPages;
 
   /** Takes a run in, without pages; one that is in already stays as it is. */
   void add(int run) {
@@ -29,6 +30,11 @@ final class AwayRuns {
     return pagesByRun.getOrDefault(run, 0);
   }
 
+  /** Returns how many pages of runs are away that are not stranded. */
+  int livePages() {
+    return pages - strandedPages;
+  }
+
   /** Returns how many pages of all runs are away. */
   int pages() {
     return pages;
@@ -38,10 +44,13 @@ final class AwayRuns {
     int before = pages(run);
     pagesByRun.put(run, count);
     pages += count - before;
+    strandedPages += isStranded(run) ? count - before : 0;
   }
 
   void strand(int run) {
-    stranded.add(run);
+    if (stranded.add(run)) {
+      strandedPages += pages(run);
+    }
   }
 
   boolean isStranded(int run) {
@@ -53,7 +62,9 @@ final class AwayRuns {
   }
 
   void remove(int run) {
-    stranded.remove(run);
+    if (stranded.remove(run)) {
+      strandedPages -= pages(run);
+    }
     Integer before = pagesByRun.remove(run);
     pages -= before == null ? 0 : before;
   }

@@ -619,6 +619,20 @@ public final class Zone {
   }
 
   /**
+   * Returns how many pages of live runs are away.
+   *
+   * @return 0 … capacity
+   */
+  public int liveAwayPages() {
+    lock.lock();
+    try {
+      return away.livePages();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
    * Returns how many pages of a run are away.
    *
    * @param page the run's first page

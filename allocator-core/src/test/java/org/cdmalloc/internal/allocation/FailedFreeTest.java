@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import org.cdmalloc.Checks;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.Placement;
 import org.cdmalloc.Zeroing;
@@ -31,7 +32,13 @@ final class FailedFreeTest {
           NodeMask.EMPTY,
           List.of(),
           new Assembly.Settings(
-              Map.of(), Map.of(), Map.of(), Zeroing.ON_ALLOCATE, Duration.ZERO, Duration.ZERO));
+              Map.of(),
+              Map.of(),
+              Map.of(),
+              Zeroing.ON_ALLOCATE,
+              Checks.STANDARD,
+              Duration.ZERO,
+              Duration.ZERO));
   private final AllocationPath allocation = parts.allocation();
   private final Account account = Account.root(2, System::nanoTime);
 

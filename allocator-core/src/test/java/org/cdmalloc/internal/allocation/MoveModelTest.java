@@ -17,6 +17,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
+import org.cdmalloc.Checks;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.MoveReport;
@@ -96,6 +97,7 @@ final class MoveModelTest {
                   Map.of(),
                   Map.of(),
                   Zeroing.NEVER,
+                  Checks.STANDARD,
                   Duration.ZERO,
                   Duration.ZERO));
       this.allocation = parts.allocation();

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.cdmalloc.Checks;
 import org.cdmalloc.Placement;
 import org.cdmalloc.Zeroing;
 import org.cdmalloc.spi.AddressOnlySource;
@@ -41,6 +42,7 @@ final class PurgeTicksTest {
               Map.of(),
               Map.of(),
               Zeroing.ON_ALLOCATE,
+              Checks.STANDARD,
               Duration.ZERO,
               Duration.ZERO));
   private final AllocationPath allocation = parts.allocation();

@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.cdmalloc.CapturedLog;
+import org.cdmalloc.Checks;
 import org.cdmalloc.Displacement;
 import org.cdmalloc.MovedPages;
 import org.cdmalloc.NativeCallException;
@@ -60,6 +61,7 @@ final class SamplerTest {
             Map.of(),
             Map.of(),
             Zeroing.ON_ALLOCATE,
+            Checks.STANDARD,
             Duration.ZERO,
             Duration.ZERO));
   }
