@@ -259,7 +259,7 @@ final class Migration {
       return budget.toString();
     }
     region.moved().addApart(move.start, move.end);
-    NodeMask nodes = region.nodes().or(found(before)).or(NodeMask.of(move.node));
+    NodeMask nodes = region.nodes().or(nodes(before)).or(NodeMask.of(move.node));
     int errno = bind(move, nodes);
     if (errno == 0) {
       return "";
@@ -279,7 +279,7 @@ final class Migration {
 
   private void settlePolicy(Move move, Residency after) {
     LinuxRegion region = move.region;
-    NodeMask found = found(after);
+    NodeMask found = nodes(after);
     NodeMask target = NodeMask.of(move.node);
     boolean isHome = after.isAllPresent() && region.nodes().containsAll(found);
     NodeMask nodes = region.nodes();
@@ -297,7 +297,8 @@ final class Migration {
     return kernel.bind(move.region.address() + move.start, move.end - move.start, nodes, 0);
   }
 
-  private static NodeMask found(Residency residency) {
+  /** Returns the nodes on which some page was. */
+  static NodeMask nodes(Residency residency) {
     return NodeMask.of(
         residency.pagesByNode().keySet().stream()
             .mapToInt(Integer::intValue)

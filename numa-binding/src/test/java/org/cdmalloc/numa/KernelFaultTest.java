@@ -17,6 +17,7 @@ import java.util.function.Supplier;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.numa.FaultyKernel.Call;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
@@ -202,6 +203,7 @@ final class KernelFaultTest {
     private final String fault;
     private final int errno;
     private final int[] content = new int[RANGES];
+    private final long locked = ThisHost.lockedBytes();
     private LinuxRegion region;
     private int failures;
 
@@ -225,17 +227,23 @@ final class KernelFaultTest {
       ThisHost.KERNEL.advise(region.address(), bytes(), Kernel.MADV_NOHUGEPAGE);
       commit(0, 2);
       commit(2, 2);
+      lock(1);
       purge(1, 1);
       commit(0, 3);
+      assertEquals(locked, ThisHost.lockedBytes(), this::toString);
+      lock(0);
+      unlock(0);
       residency();
       purge(0, 4);
       commit(3, 1);
+      lock(3);
       twice(
           () -> {
             source.release(region);
             return region;
           },
           () -> {});
+      assertEquals(locked, ThisHost.lockedBytes(), this::toString);
       assertAbsent(0, bytes());
       assertTrue(failures <= 1, this::toString);
     }
@@ -283,6 +291,28 @@ final class KernelFaultTest {
         content[range] = 0;
         assertState();
       }
+    }
+
+    private void lock(int range) {
+      twice(
+          () -> {
+            LockResult result = source.lock(region, offset(range), RANGE_BYTES);
+            return result.isLocked() ? result : null;
+          },
+          () -> assertEquals(locked, ThisHost.lockedBytes(), this::toString));
+      assertEquals(locked + RANGE_BYTES, ThisHost.lockedBytes(), this::toString);
+      assertState();
+    }
+
+    private void unlock(int range) {
+      twice(
+          () -> {
+            source.unlock(region, offset(range), RANGE_BYTES);
+            return region;
+          },
+          () -> assertEquals(locked + RANGE_BYTES, ThisHost.lockedBytes(), this::toString));
+      assertEquals(locked, ThisHost.lockedBytes(), this::toString);
+      assertState();
     }
 
     private void residency() {
