@@ -29,6 +29,7 @@ import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.DisplacementCause;
 import org.cdmalloc.spi.Explanation;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MemorySourceProvider;
 import org.cdmalloc.spi.MoveResult;
@@ -117,6 +118,7 @@ final class PublicApiNullsTest {
     values.put(Diagnosis.class, () -> new Diagnosis(true, List.of()));
     values.put(DisplacementCause.class, () -> DisplacementCause.UNKNOWN);
     values.put(Explanation.class, () -> Explanation.UNKNOWN);
+    values.put(LockResult.class, () -> LockResult.LOCKED);
     values.put(NodeAllocator.class, () -> memory);
     values.put(NodeAllocator.Builder.class, NodeAllocator::builder);
     values.put(SystemMemory.class, memory::systemView);

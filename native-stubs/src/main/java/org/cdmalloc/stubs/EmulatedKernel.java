@@ -274,8 +274,9 @@ class EmulatedKernel {
   int lock(long address, long bytes) {
     return call(
         () -> {
-          long from = firstPage(address);
-          long to = endPage(address, bytes);
+          // What begins or ends inside a page is locked with all of it.
+          long from = page(address);
+          long to = endPage(from * pageBytes, bytes + address - from * pageBytes);
           long already =
               mappings.in(from, to).stream()
                   .filter(Mapping::locked)
@@ -294,7 +295,9 @@ class EmulatedKernel {
   int unlock(long address, long bytes) {
     return call(
         () -> {
-          setLocked(firstPage(address), endPage(address, bytes), false);
+          long from = page(address);
+          long to = endPage(from * pageBytes, bytes + address - from * pageBytes);
+          setLocked(from, to, false);
           return 0;
         });
   }
