@@ -262,7 +262,12 @@ class EmulatedKernel {
 
   /** Returns what is locked, in bytes: VmLck of /proc/self/status. */
   synchronized long lockedBytes() {
-    return mappings.lockedPages() * pageBytes;
+    return mappings.lockedPages(0, Long.MAX_VALUE) * pageBytes;
+  }
+
+  /** Returns what of a range is locked, in bytes. */
+  synchronized long lockedBytes(long address, long bytes) {
+    return mappings.lockedPages(page(address), page(address + bytes)) * pageBytes;
   }
 
   /**
@@ -277,14 +282,10 @@ class EmulatedKernel {
           // What begins or ends inside a page is locked with all of it.
           long from = page(address);
           long to = endPage(from * pageBytes, bytes + address - from * pageBytes);
-          long already =
-              mappings.in(from, to).stream()
-                  .filter(Mapping::locked)
-                  .mapToLong(part -> part.end() - part.start())
-                  .sum();
+          long fresh = to - from - mappings.lockedPages(from, to);
           require(lockLimitBytes > 0, Uapi.EPERM);
-          long lockedPages = mappings.lockedPages() + to - from - already;
-          require(lockedPages <= lockLimitBytes / pageBytes, Uapi.ENOMEM);
+          long locked = mappings.lockedPages(0, Long.MAX_VALUE);
+          require(locked + fresh <= lockLimitBytes / pageBytes, Uapi.ENOMEM);
           setLocked(from, to, true);
           mappings.in(from, to).forEach(this::populate);
           return 0;

@@ -90,16 +90,16 @@ final class EmulatedRegion extends Region {
   synchronized LockResult lock(int fromPage, int toPage) {
     requireLive();
     requireCommitted(fromPage, toPage);
-    long lockedBytes = kernel.lockedBytes();
-    int errno = kernel.lock(address(fromPage), address(toPage) - address(fromPage));
+    long bytes = address(toPage) - address(fromPage);
+    int errno = kernel.lock(address(fromPage), bytes);
     if (errno == -Uapi.ENOMEM || errno == -Uapi.EPERM) {
       return LockResult.refused(
           "memlock_limit_bytes="
               + kernel.lockLimitBytes()
               + ", locked_bytes="
-              + lockedBytes
+              + kernel.lockedBytes()
               + ", wanted_bytes="
-              + (address(toPage) - address(fromPage))
+              + (bytes - kernel.lockedBytes(address(fromPage), bytes))
               + "; call EmulatedSource.limitLocks");
     }
     requireDone("mlock", errno, fromPage, toPage);

@@ -22,11 +22,11 @@ final class Mappings {
     return byStart.size();
   }
 
-  /** Counts the pages that are locked. */
-  long lockedPages() {
-    return byStart.values().stream()
+  /** Counts the pages of a range that are locked. */
+  long lockedPages(long from, long to) {
+    return in(from, to).stream()
         .filter(Mapping::locked)
-        .mapToLong(mapping -> mapping.end() - mapping.start())
+        .mapToLong(part -> part.end() - part.start())
         .sum();
   }
 

@@ -32,8 +32,9 @@ final class Migration {
    *
    * Huge pages. To move a part of one moves all of it, and its other pages are somebody else's. So
    * those at the ends of the range are split before: MADV_COLD of a part does that, where the page is
-   * neither locked nor pinned. Whether it did is seen from the neighbours: those that came along are
-   * sent back, and what then goes back with them is told as not moved.
+   * neither locked nor pinned; part of a huge page that is locked in memory stays. Whether it did is
+   * seen from the neighbours: those that came along are sent back, and what then goes back with them
+   * is told as not moved.
    *
    * A split since Linux 6.12 maps those of its pages that hold zeros to the page of zeros (mm/migrate.c,
    * try_to_map_unused_to_zeropage): committed memory is gone that nobody gave back, and a write to it

@@ -30,6 +30,9 @@ final class PageLocks {
    * MADV_DONTNEED refuses what is locked, so whoever gives memory back unlocks before. If that fails,
    * MADV_DONTNEED_LOCKED gives it back; the range stays counted, and is unlocked before it is
    * committed again.
+   *
+   * Whoever locks the process's memory as a whole, mlockall(2), is not asked: an unlock here ends its
+   * lock of the range too, and cuts a mapping that nobody counted.
    */
 
   private static final Path SELF = Path.of("/proc/self");
@@ -37,6 +40,9 @@ final class PageLocks {
   private static final String LIFTS =
       "; raise \"ulimit -l\" (LimitMEMLOCK= of systemd, --ulimit memlock= of a container) or give"
           + " CAP_IPC_LOCK";
+
+  /** Asked about at a time, so that the answer stays small. */
+  private static final long ASKED_BYTES = 1L << 30;
 
   private final Kernel kernel;
   private final Headroom headroom;
@@ -113,17 +119,18 @@ final class PageLocks {
       return CommitResult.COMMITTED;
     }
     NodeMask nodes = region.nodes();
-    long absentBytes;
+    long absentBytes = 0;
     if (residency.moves()) {
-      Residency found = residency.ask(region, start, end - start);
-      absentBytes = 0;
-      for (int page = 0; page < found.pages(); page++) {
-        absentBytes += found.node(page) < 0 ? pageBytes : 0;
+      for (long at = start; at < end; at += ASKED_BYTES) {
+        Residency found = residency.ask(region, at, Math.min(end - at, ASKED_BYTES));
+        for (int page = 0; page < found.pages(); page++) {
+          absentBytes += found.node(page) < 0 ? pageBytes : 0;
+        }
+        nodes = nodes.or(Migration.nodes(found));
       }
-      nodes = nodes.or(Migration.nodes(found));
-    } else {
+    } else if (KeyedText.of(SELF.resolve("status")).bytes("VmSwap:") > 0) {
       // Nothing tells which pages are absent without bringing them in.
-      absentBytes = KeyedText.of(SELF.resolve("status")).bytes("VmSwap:") > 0 ? end - start : 0;
+      absentBytes = end - start;
     }
     for (int node : absentBytes > 0 ? nodes.stream().toArray() : new int[0]) {
       CommitResult room = headroom.room(node, absentBytes);
