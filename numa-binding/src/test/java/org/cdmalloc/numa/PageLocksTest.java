@@ -32,6 +32,7 @@ final class PageLocksTest {
   private static final class Failing extends Kernel {
     private int lockErrno;
     private int unlockErrno;
+    private boolean isOld;
     private Runnable atLock = () -> {};
 
     Failing() {
@@ -46,6 +47,14 @@ final class PageLocksTest {
       }
       assertEquals(0, super.lock(address, bytes / 2));
       return lockErrno;
+    }
+
+    /** Before Linux 5.18 one advice less is known. */
+    @Override
+    int advise(long address, long bytes, int advice) {
+      return isOld && advice == MADV_DONTNEED_LOCKED
+          ? Errno.EINVAL
+          : super.advise(address, bytes, advice);
     }
 
     @Override
@@ -205,6 +214,18 @@ final class PageLocksTest {
     kernel.unlockErrno = Errno.EINVAL;
     assertThrows(NativeCallException.class, () -> source.release(region));
     assertLocked(6);
+  }
+
+  @Test
+  void whatOthersLockedIsGivenBackWithoutTheLocksOfTheRest() {
+    commit();
+    kernel.isOld = true;
+    assertTrue(lock(4, 2).isLocked());
+    assertEquals(0, ThisHost.KERNEL.lock(region.address() + 8 * PAGE, 4 * PAGE));
+    assertLocked(6);
+    assertEquals(4 * PAGE, source.purge(region, 8 * PAGE, 4 * PAGE));
+    assertFalse(source.residency(region, 8 * PAGE, 4 * PAGE).isAllOn(NODE));
+    assertLocked(2);
   }
 
   @Test
