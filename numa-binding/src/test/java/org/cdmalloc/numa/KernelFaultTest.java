@@ -74,6 +74,25 @@ final class KernelFaultTest {
     default Stripe stripe() {
       return Stripe.of(TwoNodeKernel.HERE);
     }
+
+    /** Whether ranges are locked, which costs time in all lives and shows the same in each. */
+    default boolean locks() {
+      return false;
+    }
+  }
+
+  /** A region's life on this host, with locks. */
+  private record Locking(Capability capability, MappingBudget budget) implements Life {
+    @Override
+    public LinuxSource source(FaultyKernel kernel) {
+      return new LinuxSource(
+          kernel, Machine.fromSysfs(Machine.SYSFS), capability, budget, Path.of("/proc"));
+    }
+
+    @Override
+    public boolean locks() {
+      return true;
+    }
   }
 
   /** A region's life on two nodes. */
@@ -92,8 +111,9 @@ final class KernelFaultTest {
 
   @Test
   void everyCallMayFailOnThisHost() {
-    runAll(kernel -> source(kernel, ThisHost.capability(), Path.of("/proc")));
+    runAll(new Locking(ThisHost.capability(), budget));
     assertRuns(Call.MMAP, Call.MADVISE_DONTFORK, Call.MADVISE_POPULATE_WRITE, Call.MOVE_PAGES);
+    assertRuns(Call.MLOCK, Call.MUNLOCK);
   }
 
   @Test
@@ -203,6 +223,7 @@ final class KernelFaultTest {
     private final String fault;
     private final int errno;
     private final int[] content = new int[RANGES];
+    private final boolean locks;
     private final long locked = ThisHost.lockedBytes();
     private LinuxRegion region;
     private int failures;
@@ -210,6 +231,7 @@ final class KernelFaultTest {
     Run(Life life, Call call, int nth, int errno) {
       this.source = life.source(kernel);
       this.stripe = life.stripe();
+      this.locks = life.locks();
       this.errno = errno;
       this.fault = call + " " + nth + " fails with " + Errno.name(errno);
       kernel.failAt(call, nth, errno);
@@ -294,6 +316,9 @@ final class KernelFaultTest {
     }
 
     private void lock(int range) {
+      if (!locks) {
+        return;
+      }
       twice(
           () -> {
             LockResult result = source.lock(region, offset(range), RANGE_BYTES);
@@ -305,6 +330,9 @@ final class KernelFaultTest {
     }
 
     private void unlock(int range) {
+      if (!locks) {
+        return;
+      }
       twice(
           () -> {
             source.unlock(region, offset(range), RANGE_BYTES);
