@@ -2,9 +2,11 @@
 package org.cdmalloc;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -33,6 +35,21 @@ abstract class ForwardingSource implements MemorySource {
   @Override
   public MoveResult move(Region region, long offset, long bytes, int node) {
     return source.move(region, offset, bytes, node);
+  }
+
+  @Override
+  public LockResult lock(Region region, long offset, long bytes) {
+    return source.lock(region, offset, bytes);
+  }
+
+  @Override
+  public void unlock(Region region, long offset, long bytes) {
+    source.unlock(region, offset, bytes);
+  }
+
+  @Override
+  public List<String> lockHazards(int node) {
+    return source.lockHazards(node);
   }
 
   @Override

@@ -121,6 +121,7 @@ final class PublicApiNullsTest {
     values.put(Diagnosis.class, () -> new Diagnosis(true, List.of()));
     values.put(DisplacementCause.class, () -> DisplacementCause.UNKNOWN);
     values.put(Explanation.class, () -> Explanation.UNKNOWN);
+    values.put(LockResult.class, () -> LockResult.LOCKED);
     values.put(NodeAllocator.class, () -> memory);
     values.put(NodeAllocator.Builder.class, NodeAllocator::builder);
     values.put(LockResult.class, () -> LockResult.LOCKED);

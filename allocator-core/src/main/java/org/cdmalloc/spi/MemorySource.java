@@ -2,6 +2,7 @@
 package org.cdmalloc.spi;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.topology.Machine;
 
@@ -160,9 +161,55 @@ public interface MemorySource {
   MoveResult move(Region region, long offset, long bytes, int node);
 
   /**
-   * Gives the memory of a range back, whether or not all of it is committed. The range reads as
-   * zeros afterwards and holds nothing until it is committed again; a stray access to it is
-   * harmless.
+   * Locks the pages of a committed range in memory: they are neither swapped out nor demoted until
+   * the range is unlocked, purged or released. Content and place stay; what of the range is not
+   * present is brought in. All of it is then locked, or nothing of it that was not before, and the
+   * result says which limit was reached or what was full. Locks do not nest: locking what is locked
+   * keeps it locked, and one {@link #unlock} ends it. A range that is moved stays locked.
+   *
+   * <p>Locked is not fixed: a platform may still put pages elsewhere. Linux does so for compaction
+   * (on the same node; mlock(2), NOTES, and vm.compact_unevictable_allowed), when memory goes
+   * offline, when I/O pins pages for long that lie in ZONE_MOVABLE or in CMA, and when a process
+   * that may do so moves them by move_pages(2), migrate_pages(2) or the memory nodes of a cpuset.
+   * Whoever must know asks {@link #lockHazards} before, and {@link #residency} after.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region
+   * @param bytes the range's length, positive
+   * @return {@link LockResult#LOCKED}, or what was refused
+   * @throws IllegalArgumentException if not all of the range is committed
+   */
+  LockResult lock(Region region, long offset, long bytes);
+
+  /**
+   * Ends the locks of a range. What of it is not locked stays as it is; what is on both sides stays
+   * locked. From then on its pages may also be swapped out and demoted, besides all that may move
+   * them while they are locked, see {@link #lock}.
+   *
+   * @param region a region of this source
+   * @param offset of the range's first byte in the region
+   * @param bytes the range's length, positive
+   */
+  void unlock(Region region, long offset, long bytes);
+
+  /**
+   * Tells what may still move locked pages of a node, by what the platform's figures say now. A
+   * figure that cannot be read names no hazard, and what other processes may do shows in none.
+   *
+   * @param node a node of {@link #machine()}
+   * @return a sentence for each hazard, with the figures as {@code name=value} pairs; empty by
+   *     default
+   * @throws IllegalArgumentException if the machine has no such node
+   */
+  default List<String> lockHazards(int node) {
+    machine().node(node);
+    return List.of();
+  }
+
+  /**
+   * Gives the memory of a range back, whether or not all of it is committed, and ends its locks.
+   * The range reads as zeros afterwards and holds nothing until it is committed again; a stray
+   * access to it is harmless.
    *
    * @param region a region of this source
    * @param offset of the range's first byte in the region
@@ -172,8 +219,8 @@ public interface MemorySource {
   long purge(Region region, long offset, long bytes);
 
   /**
-   * Gives up a region: all its memory at once, its address space as soon as no buffer that views it
-   * can be reached any more, so that a stale buffer reads zeros and never faults.
+   * Gives up a region: all its memory and its locks at once, its address space as soon as no buffer
+   * that views it can be reached any more, so that a stale buffer reads zeros and never faults.
    *
    * @param region a region of this source, not released before
    */

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
  * source whose regions have addresses and nothing behind them. One that has memory keeps {@link
  * MemorySourceContract}.
  */
-public abstract class AddressOnlyContract extends MoveContract {
+public abstract class AddressOnlyContract extends LockContract {
   @Test
   @Clause({
     "Offsets and sizes are in bytes, whole multiples of osPageBytes(), and lie in the region.",
@@ -46,6 +46,8 @@ public abstract class AddressOnlyContract extends MoveContract {
       assertIllegal(() -> source.purge(region, range[0], range[1]));
       assertIllegal(() -> source.residency(region, range[0], range[1]));
       assertIllegal(() -> source.move(region, range[0], range[1], region.node()));
+      assertIllegal(() -> source.lock(region, range[0], range[1]));
+      assertIllegal(() -> source.unlock(region, range[0], range[1]));
     }
     assertResident(region, 0, CHUNK_BYTES);
     assertAbsent(region, CHUNK_BYTES, CHUNK_BYTES);
@@ -64,6 +66,8 @@ public abstract class AddressOnlyContract extends MoveContract {
         () -> assertStale(() -> source.purge(region, 0, CHUNK_BYTES)),
         () -> assertStale(() -> source.residency(region, 0, CHUNK_BYTES)),
         () -> assertStale(() -> source.move(region, 0, CHUNK_BYTES, region.node())),
+        () -> assertStale(() -> source.lock(region, 0, CHUNK_BYTES)),
+        () -> assertStale(() -> source.unlock(region, 0, CHUNK_BYTES)),
         () -> assertStale(() -> source.release(region)));
     assertFree(free, region.node());
   }
@@ -81,6 +85,8 @@ public abstract class AddressOnlyContract extends MoveContract {
         () -> assertIllegal(() -> source.purge(region, 0, CHUNK_BYTES)),
         () -> assertIllegal(() -> source.move(region, 0, CHUNK_BYTES, firstNode())),
         () -> assertIllegal(() -> source.residency(region, 0, CHUNK_BYTES)),
+        () -> assertIllegal(() -> source.lock(region, 0, CHUNK_BYTES)),
+        () -> assertIllegal(() -> source.unlock(region, 0, CHUNK_BYTES)),
         () -> assertIllegal(() -> source.release(region)));
     assertFree(free, firstNode());
   }

@@ -2,11 +2,14 @@
 package org.cdmalloc.spi;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntSupplier;
@@ -25,7 +28,7 @@ import org.cdmalloc.topology.Node;
  * look as full as they would to a kernel.
  *
  * <p>Costs memory by ranges, not by pages: a region holds an entry for each run of committed bytes,
- * and one for each page that was moved. Safe for use by any number of threads.
+ * and one for each page that was moved or is locked. Safe for use by any number of threads.
  */
 public final class AddressOnlySource implements MemorySource {
   /** Above what a JVM would map by chance, below the top of all platforms' addresses. */
@@ -39,6 +42,8 @@ public final class AddressOnlySource implements MemorySource {
   private final IntSupplier currentNode;
   private final Map<Integer, AtomicLong> freeBytes = new ConcurrentHashMap<>();
   private volatile LongPredicate pinned = page -> false;
+  private final AtomicLong lockedBytes = new AtomicLong();
+  private volatile long lockLimitBytes = Long.MAX_VALUE;
   private final AtomicLong nextAddress = new AtomicLong(FIRST_ADDRESS);
 
   private AddressOnlySource(Machine machine, int osPageBytes, IntSupplier currentNode) {
@@ -198,11 +203,8 @@ public final class AddressOnlySource implements MemorySource {
     }
     synchronized (own) {
       own.requireLive();
+      own.requireCommitted(offset, bytes);
       long last = offset + bytes;
-      if (own.committedBytes(offset, last) != bytes) {
-        throw new IllegalArgumentException(
-            "range is not committed: offset=" + offset + ", bytes=" + bytes);
-      }
       long wanted = 0;
       for (long at = offset; at < last; at += osPageBytes) {
         wanted += own.node(at) == node || isPinned(own, at) ? 0 : osPageBytes;
@@ -233,6 +235,71 @@ public final class AddressOnlySource implements MemorySource {
    */
   public void pin(LongPredicate pages) {
     pinned = pages;
+  }
+
+  @Override
+  public LockResult lock(Region region, long offset, long bytes) {
+    Invented own = requirePages(region, offset, bytes);
+    synchronized (own) {
+      own.requireLive();
+      own.requireCommitted(offset, bytes);
+      List<Long> pages = new ArrayList<>();
+      for (long at = offset; at < offset + bytes; at += osPageBytes) {
+        if (!own.locked.contains(at)) {
+          pages.add(at);
+        }
+      }
+      long wanted = (long) pages.size() * osPageBytes;
+      long had = lockedBytes.get();
+      while (wanted <= lockLimitBytes - had && !lockedBytes.compareAndSet(had, had + wanted)) {
+        had = lockedBytes.get();
+      }
+      if (wanted > lockLimitBytes - had) {
+        return LockResult.refused(
+            "memlock_limit_bytes="
+                + lockLimitBytes
+                + ", locked_bytes="
+                + had
+                + ", wanted_bytes="
+                + wanted
+                + "; call limitLocks");
+      }
+      own.locked.addAll(pages);
+      return LockResult.LOCKED;
+    }
+  }
+
+  @Override
+  public void unlock(Region region, long offset, long bytes) {
+    Invented own = requirePages(region, offset, bytes);
+    synchronized (own) {
+      own.requireLive();
+      unlock(own, offset, offset + bytes);
+    }
+  }
+
+  private void unlock(Invented own, long start, long end) {
+    Set<Long> pages = own.locked.subSet(start, end);
+    lockedBytes.addAndGet(-(long) pages.size() * osPageBytes);
+    pages.clear();
+  }
+
+  /**
+   * Limits what can be locked; what is locked stays so.
+   *
+   * @param bytes the most that may be locked at a time; {@link Long#MAX_VALUE} at first
+   */
+  public void limitLocks(long bytes) {
+    lockLimitBytes = bytes;
+  }
+
+  /**
+   * Returns what is locked of all regions.
+   *
+   * @return bytes, not negative
+   */
+  public long lockedBytes() {
+    return lockedBytes.get();
   }
 
   @Override
@@ -302,6 +369,7 @@ public final class AddressOnlySource implements MemorySource {
   }
 
   private long giveBack(Invented own, long start, long end) {
+    unlock(own, start, end);
     long sum = 0;
     own.moved
         .subMap(start, end)
@@ -374,6 +442,9 @@ public final class AddressOnlySource implements MemorySource {
     /** Where pages lie that are not on their own node, by their first byte. */
     private final TreeMap<Long, Integer> moved = new TreeMap<>();
 
+    /** The first bytes of the pages that are locked. */
+    private final TreeSet<Long> locked = new TreeSet<>();
+
     private boolean released;
 
     Invented(AddressOnlySource source, Stripe stripe, long bytes, long address) {
@@ -386,6 +457,13 @@ public final class AddressOnlySource implements MemorySource {
       if (released) {
         throw new IllegalStateException(
             "region is released: node=" + node() + ", bytes=" + bytes());
+      }
+    }
+
+    void requireCommitted(long offset, long bytes) {
+      if (committedBytes(offset, offset + bytes) != bytes) {
+        throw new IllegalArgumentException(
+            "range is not committed: offset=" + offset + ", bytes=" + bytes);
       }
     }
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.SplittableRandom;
 import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.Node;
@@ -19,6 +20,7 @@ final class AddressOnlySourceTest {
   private abstract static class Contract extends AddressOnlyContract {
     private final Machine machine;
     private final int osPageBytes;
+    private AddressOnlySource opened;
 
     Contract(Machine machine, int osPageBytes) {
       this.machine = machine;
@@ -27,12 +29,24 @@ final class AddressOnlySourceTest {
 
     @Override
     protected MemorySource open() {
-      return AddressOnlySource.of(machine, osPageBytes, () -> 2);
+      opened = AddressOnlySource.of(machine, osPageBytes, () -> 2);
+      return opened;
     }
 
     @Override
     protected Region foreign() {
-      return open().reserve(firstNode(), CHUNK_BYTES);
+      return AddressOnlySource.of(machine).reserve(firstNode(), CHUNK_BYTES);
+    }
+
+    @Override
+    protected OptionalLong lockedBytes() {
+      return OptionalLong.of(opened.lockedBytes());
+    }
+
+    @Override
+    protected boolean limitLocks(long bytes) {
+      opened.limitLocks(bytes);
+      return true;
     }
 
     @Test

@@ -36,6 +36,8 @@ final class ClausesTest {
           AddressOnlySourceTest.OfSmallPages.class,
           PortValuesTest.class);
 
+  private static final String WARNS = "says what others may do, which no source can promise";
+
   /** Sentences that bind no source, and why. */
   private static final Map<String, String> STATE_NO_DUTY =
       Map.of(
@@ -46,6 +48,21 @@ final class ClausesTest {
           "binds the caller",
           "Names the source.",
           "what the name is, its return value says",
+          "Locked is not fixed: a platform may still put pages elsewhere.",
+          WARNS,
+          "Linux does so for compaction (on the same node; mlock(2), NOTES, and"
+              + " vm.compact_unevictable_allowed), when memory goes offline, when I/O pins pages for"
+              + " long that lie in ZONE_MOVABLE or in CMA, and when a process that may do so moves"
+              + " them by move_pages(2), migrate_pages(2) or the memory nodes of a cpuset.",
+          WARNS,
+          "Whoever must know asks lockHazards before, and residency after.",
+          "binds the caller",
+          "From then on its pages may also be swapped out and demoted, besides all that may move"
+              + " them while they are locked, see lock.",
+          WARNS,
+          "A figure that cannot be read names no hazard, and what other processes may do shows in"
+              + " none.",
+          WARNS,
           "Figures about an emulated machine's placement are no measurements, and reports say so.",
           "binds those who write reports");
 

@@ -82,6 +82,26 @@ public abstract class MemorySourceFixture {
   }
 
   /**
+   * Asks the platform how much is locked in memory.
+   *
+   * @return what all regions of the source under test, and nobody else whose locks come and go,
+   *     have locked; nothing unless overridden
+   */
+  protected OptionalLong lockedBytes() {
+    return OptionalLong.empty();
+  }
+
+  /**
+   * Limits how much can be locked in memory of the source under test.
+   *
+   * @param bytes the most that may be locked at a time; {@link Long#MAX_VALUE} for no limit
+   * @return false if that cannot be done, as unless overridden
+   */
+  protected boolean limitLocks(long bytes) {
+    return false;
+  }
+
+  /**
    * Says whether {@link MemorySource#residency} names the node of each page of a region that lies
    * on several. Counts of whole mappings do not ({@code /proc/self/numa_maps}).
    *

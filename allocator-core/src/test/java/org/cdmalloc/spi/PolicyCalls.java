@@ -72,6 +72,24 @@ public interface PolicyCalls {
   int unmap(long address, long bytes);
 
   /**
+   * Calls mlock(2).
+   *
+   * @param address of the range
+   * @param bytes its length
+   * @return 0 or −errno, or {@link #KILLED}
+   */
+  int lock(long address, long bytes);
+
+  /**
+   * Calls munlock(2).
+   *
+   * @param address of the range
+   * @param bytes its length
+   * @return 0 or −errno
+   */
+  int unlock(long address, long bytes);
+
+  /**
    * Writes a byte.
    *
    * @param address where

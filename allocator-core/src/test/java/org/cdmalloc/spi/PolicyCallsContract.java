@@ -34,7 +34,8 @@ public abstract class PolicyCallsContract {
           "home-node.txt",
           "get_mempolicy.txt",
           "move_pages.txt",
-          "madvise.txt");
+          "madvise.txt",
+          "mlock.txt");
 
   /**
    * Gives the kernel under test.

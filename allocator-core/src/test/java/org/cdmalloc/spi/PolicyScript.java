@@ -181,6 +181,14 @@ final class PolicyScript {
       case "populate" -> advise(range(base, words.get(0)), 23);
       case "dontneed" -> advise(range(base, words.get(0)), 4);
       case "advise" -> advise(range(base, words.get(0)), number(words.get(1)));
+      case "lock" -> {
+        long[] range = range(base, words.get(0));
+        yield done(calls.lock(range[0], range[1]));
+      }
+      case "unlock" -> {
+        long[] range = range(base, words.get(0));
+        yield done(calls.unlock(range[0], range[1]));
+      }
       case "unmap" -> {
         long[] range = range(base, words.get(0));
         yield done(calls.unmap(range[0], range[1]));

@@ -98,6 +98,19 @@ final class PortValuesTest {
   }
 
   @Test
+  @Clause({"true if all of the range is locked", "a result that is not locked"})
+  void aRefusalToLockHasADetailAndNothingElse() {
+    assertTrue(LockResult.LOCKED.isLocked());
+    assertEquals("", LockResult.LOCKED.detail());
+    LockResult refused = LockResult.refused("locked_bytes=8");
+    assertFalse(refused.isLocked());
+    assertEquals("locked_bytes=8", refused.detail());
+    assertThrows(NullPointerException.class, () -> LockResult.refused(null));
+    assertThrows(IllegalArgumentException.class, () -> LockResult.refused(""));
+    assertThrows(IllegalArgumentException.class, () -> new LockResult(true, "x"));
+  }
+
+  @Test
   @Clause({
     "Returns how the region's OS pages are dealt out to nodes.",
     "Returns the node whose memory this is; of a striped region the first."

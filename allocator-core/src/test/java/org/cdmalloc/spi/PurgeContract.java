@@ -29,7 +29,7 @@ abstract class PurgeContract extends CommitContract {
   }
 
   @Test
-  @Clause("Gives the memory of a range back, whether or not all of it is committed.")
+  @Clause("Gives the memory of a range back, whether or not all of it is committed")
   void purgingWhatIsNotCommittedHoldsNothing() {
     Region region = reserve(2 * CHUNK_BYTES);
     long before = source.freeBytes(region.node());

@@ -162,7 +162,7 @@ abstract class ReserveContract extends FactsContract {
   }
 
   @Test
-  @Clause("Gives up a region: all its memory at once")
+  @Clause("Gives up a region: all its memory and its locks at once")
   void releaseGivesAllMemoryAtOnce() {
     long before = source.freeBytes(firstNode());
     for (int round = 0; round < 3; round++) {

@@ -210,8 +210,8 @@ abstract class StripeContract extends PurgeContract {
 
   @Test
   @Clause({
-    "Gives the memory of a range back, whether or not all of it is committed.",
-    "Gives up a region: all its memory at once"
+    "Gives the memory of a range back, whether or not all of it is committed",
+    "Gives up a region: all its memory and its locks at once"
   })
   void eachNodeOfAStripeGetsItsMemoryBack() {
     long page = source.osPageBytes();

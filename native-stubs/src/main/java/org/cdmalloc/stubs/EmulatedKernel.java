@@ -11,10 +11,11 @@ import org.cdmalloc.topology.Machine;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * The memory policy calls of Linux 6.18 over a machine that need not exist, for one process that
- * runs as root: which arguments are refused with which error, and on which node each page lands.
- * Addresses are numbers; nothing is behind them. {@code docs/kernel-truth.md} says what was
- * measured on real kernels, and the same tables hold this class and the host's kernel.
+ * The memory policy calls of Linux 6.18, and those that lock memory, over a machine that need not
+ * exist, for one process that runs as root: which arguments are refused with which error, and on
+ * which node each page lands. Addresses are numbers; nothing is behind them. {@code
+ * docs/kernel-truth.md} says what was measured on real kernels, and the same tables hold this class
+ * and the host's kernel.
  *
  * <p>Arguments are those of the system calls, section 2 of the manual. A mask is words of 64 bits
  * with {@code maxnode}, <em>of which the kernel drops the last bit</em>: {@code maxnode - 1} bits
@@ -47,6 +48,7 @@ class EmulatedKernel {
   private final Mappings mappings = new Mappings();
   private final Map<Thread, MemoryPolicy> threadPolicies = new WeakHashMap<>();
   private long nextAddress = FIRST_ADDRESS;
+  private long lockLimitBytes = Long.MAX_VALUE;
 
   /**
    * Boots a machine all of whose memory is free.
@@ -88,7 +90,7 @@ class EmulatedKernel {
     nextAddress +=
         (pages * pageBytes / MemorySource.ALIGNMENT_BYTES + 2) * MemorySource.ALIGNMENT_BYTES;
     long first = address / pageBytes;
-    mappings.add(new Mapping(first, first + pages, MemoryPolicy.DEFAULT, new Frames(first)));
+    mappings.add(new Mapping(first, first + pages, MemoryPolicy.DEFAULT, false, new Frames(first)));
     return address;
   }
 
@@ -144,7 +146,7 @@ class EmulatedKernel {
           // Compared with the mask as it was named, not with the nodes that it comes to: with
           // relative nodes, or with no node for the local one, those differ.
           require(moves || !strict || allOn(named, from, to), Uapi.EIO);
-          mappings.changePolicy(from, to, unused -> policy);
+          mappings.change(from, to, part -> part.with(policy));
           boolean allMoved = !moves || moveTo(policy, named, from, to);
           require(allMoved || !strict, Uapi.EIO);
           return 0;
@@ -167,8 +169,10 @@ class EmulatedKernel {
           for (Mapping part : mappings.in(from, to)) {
             MemoryPolicy.Mode mode = part.policy().mode();
             if (mode == MemoryPolicy.Mode.BIND || mode == MemoryPolicy.Mode.PREFERRED_MANY) {
-              mappings.changePolicy(
-                  part.start(), part.end(), policy -> policy.withHome((int) node));
+              mappings.change(
+                  part.start(),
+                  part.end(),
+                  inside -> inside.with(inside.policy().withHome((int) node)));
               any = true;
             } else {
               // Parts that were changed before stay changed.
@@ -244,7 +248,74 @@ class EmulatedKernel {
   }
 
   /**
-   * Brings pages in or gives them back: madvise(2) with MADV_POPULATE_WRITE or MADV_DONTNEED.
+   * Limits what can be locked: RLIMIT_MEMLOCK, as for a process without CAP_IPC_LOCK. Without a
+   * limit at first.
+   */
+  synchronized void limitLocks(long bytes) {
+    lockLimitBytes = bytes;
+  }
+
+  /** Returns what can be locked, in bytes. */
+  synchronized long lockLimitBytes() {
+    return lockLimitBytes;
+  }
+
+  /** Returns what is locked, in bytes: VmLck of /proc/self/status. */
+  synchronized long lockedBytes() {
+    return mappings.lockedPages(0, Long.MAX_VALUE) * pageBytes;
+  }
+
+  /** Returns what of a range is locked, in bytes. */
+  synchronized long lockedBytes(long address, long bytes) {
+    return mappings.lockedPages(page(address), page(address + bytes)) * pageBytes;
+  }
+
+  /**
+   * Locks a range, whose pages are then brought in: mlock(2). What is locked already does not count
+   * twice. At a hole it stops, and what is before it stays locked.
+   *
+   * @throws OomKillError if a page finds no room; the range is locked, and those before it are in
+   */
+  int lock(long address, long bytes) {
+    return call(
+        () -> {
+          // What begins or ends inside a page is locked with all of it.
+          long from = page(address);
+          long to = endPage(from * pageBytes, bytes + address - from * pageBytes);
+          long fresh = to - from - mappings.lockedPages(from, to);
+          require(lockLimitBytes > 0, Uapi.EPERM);
+          long locked = mappings.lockedPages(0, Long.MAX_VALUE);
+          require(locked + fresh <= lockLimitBytes / pageBytes, Uapi.ENOMEM);
+          setLocked(from, to, true);
+          mappings.in(from, to).forEach(this::populate);
+          return 0;
+        });
+  }
+
+  /** Ends the locks of a range, of whatever is locked of it: munlock(2). */
+  int unlock(long address, long bytes) {
+    return call(
+        () -> {
+          long from = page(address);
+          long to = endPage(from * pageBytes, bytes + address - from * pageBytes);
+          setLocked(from, to, false);
+          return 0;
+        });
+  }
+
+  private void setLocked(long from, long to, boolean locked) throws ErrnoException {
+    long reached = from;
+    for (Mapping part : mappings.in(from, to)) {
+      require(part.start() == reached, Uapi.ENOMEM);
+      mappings.change(part.start(), part.end(), inside -> inside.with(locked));
+      reached = part.end();
+    }
+    require(reached == to, Uapi.ENOMEM);
+  }
+
+  /**
+   * Brings pages in or gives them back: madvise(2) with MADV_POPULATE_WRITE, MADV_DONTNEED, which
+   * stops at a mapping that is locked, or MADV_DONTNEED_LOCKED.
    *
    * @throws OomKillError if a page finds no room; those before it are in
    */
@@ -252,7 +323,8 @@ class EmulatedKernel {
     return call(
         () -> {
           boolean populates = advice == Uapi.MADV_POPULATE_WRITE;
-          require(populates || advice == Uapi.MADV_DONTNEED, Uapi.EINVAL);
+          boolean heedsLocks = advice == Uapi.MADV_DONTNEED;
+          require(populates || heedsLocks || advice == Uapi.MADV_DONTNEED_LOCKED, Uapi.EINVAL);
           long from = firstPage(address);
           long to = endPage(address, bytes);
           long reached = from;
@@ -263,6 +335,7 @@ class EmulatedKernel {
             if (populates && !hole) {
               populate(part);
             } else if (!populates) {
+              require(!heedsLocks || !part.locked(), Uapi.EINVAL);
               discard(part);
             }
             reached = part.end();

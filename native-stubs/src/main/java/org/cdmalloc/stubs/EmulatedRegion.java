@@ -11,6 +11,7 @@ import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -86,6 +87,38 @@ final class EmulatedRegion extends Region {
     return locked(nodes, () -> commitAlone(fromPage, toPage));
   }
 
+  synchronized LockResult lock(int fromPage, int toPage) {
+    requireLive();
+    requireCommitted(fromPage, toPage);
+    long bytes = address(toPage) - address(fromPage);
+    int errno = kernel.lock(address(fromPage), bytes);
+    if (errno == -Uapi.ENOMEM || errno == -Uapi.EPERM) {
+      return LockResult.refused(
+          "memlock_limit_bytes="
+              + kernel.lockLimitBytes()
+              + ", locked_bytes="
+              + kernel.lockedBytes()
+              + ", wanted_bytes="
+              + (bytes - kernel.lockedBytes(address(fromPage), bytes))
+              + "; call EmulatedSource.limitLocks");
+    }
+    requireDone("mlock", errno, fromPage, toPage);
+    return LockResult.LOCKED;
+  }
+
+  synchronized void unlock(int fromPage, int toPage) {
+    requireLive();
+    int errno = kernel.unlock(address(fromPage), address(toPage) - address(fromPage));
+    requireDone("munlock", errno, fromPage, toPage);
+  }
+
+  private void requireCommitted(int fromPage, int toPage) {
+    if (present(fromPage, toPage).cardinality() < toPage - fromPage) {
+      throw new IllegalArgumentException(
+          "range is not committed: fromPage=" + fromPage + ", toPage=" + toPage);
+    }
+  }
+
   MoveResult move(int fromPage, int toPage, int node) {
     return locked(nodes.or(NodeMask.of(node)), () -> moveAlone(fromPage, toPage, node));
   }
@@ -109,11 +142,7 @@ final class EmulatedRegion extends Region {
 
   private synchronized MoveResult moveAlone(int fromPage, int toPage, int node) {
     requireLive();
-    int count = toPage - fromPage;
-    if (present(fromPage, toPage).cardinality() < count) {
-      throw new IllegalArgumentException(
-          "range is not committed: fromPage=" + fromPage + ", toPage=" + toPage);
-    }
+    requireCommitted(fromPage, toPage);
     int[] before = nodes(fromPage, toPage);
     long wantedBytes = Arrays.stream(before).filter(found -> found != node).count() * osPageBytes;
     long freeBytes = kernel.freeBytes(node);
@@ -256,6 +285,8 @@ final class EmulatedRegion extends Region {
     synchronized (this) {
       // A release may have come between; it has given all back then.
       if (!released) {
+        // What is locked cannot be given back.
+        unlock(fromPage, toPage);
         // In this order no page is absent under BIND, where a stray touch would be a kill.
         prefer(node(), fromPage, toPage);
         advise(fromPage, toPage, Uapi.MADV_DONTNEED);

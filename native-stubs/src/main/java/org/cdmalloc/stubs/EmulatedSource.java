@@ -10,6 +10,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntSupplier;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -214,6 +215,37 @@ public final class EmulatedSource implements MemorySource {
     EmulatedRegion emulated = requirePages(region, offset, bytes);
     requireMemory(requireNode(node), Stripe.of(node));
     return emulated.move(page(offset), page(offset + bytes), node);
+  }
+
+  /** {@inheritDoc} Locking is booking, against the limit that {@link #limitLocks} sets. */
+  @Override
+  public LockResult lock(Region region, long offset, long bytes) {
+    EmulatedRegion emulated = requirePages(region, offset, bytes);
+    return emulated.lock(page(offset), page(offset + bytes));
+  }
+
+  @Override
+  public void unlock(Region region, long offset, long bytes) {
+    EmulatedRegion emulated = requirePages(region, offset, bytes);
+    emulated.unlock(page(offset), page(offset + bytes));
+  }
+
+  /**
+   * Limits what can be locked of all regions, as {@code ulimit -l} does; what is locked stays so.
+   *
+   * @param bytes the most that may be locked at a time; {@link Long#MAX_VALUE} at first
+   */
+  public void limitLocks(long bytes) {
+    kernel.limitLocks(bytes);
+  }
+
+  /**
+   * Returns what is locked of all regions.
+   *
+   * @return bytes, not negative
+   */
+  public long lockedBytes() {
+    return kernel.lockedBytes();
   }
 
   /**

@@ -22,6 +22,14 @@ final class Mappings {
     return byStart.size();
   }
 
+  /** Counts the pages of a range that are locked. */
+  long lockedPages(long from, long to) {
+    return in(from, to).stream()
+        .filter(Mapping::locked)
+        .mapToLong(part -> part.end() - part.start())
+        .sum();
+  }
+
   /** Returns the mapping of a page, or null if it has none. */
   Mapping of(long page) {
     Map.Entry<Long, Mapping> below = byStart.floorEntry(page);
@@ -54,10 +62,10 @@ final class Mappings {
     return inside;
   }
 
-  /** Changes the policy of all that is mapped of a range. */
-  void changePolicy(long from, long to, UnaryOperator<MemoryPolicy> change) {
+  /** Changes all that is mapped of a range. */
+  void change(long from, long to, UnaryOperator<Mapping> change) {
     for (Mapping part : remove(from, to)) {
-      add(part.with(change.apply(part.policy())));
+      add(change.apply(part));
       joinAt(part.start());
     }
     joinAt(to);

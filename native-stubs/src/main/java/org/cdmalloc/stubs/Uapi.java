@@ -22,7 +22,9 @@ final class Uapi {
 
   static final int MADV_DONTNEED = 4;
   static final int MADV_POPULATE_WRITE = 23;
+  static final int MADV_DONTNEED_LOCKED = 24;
 
+  static final int EPERM = 1;
   static final int ENOENT = 2;
   static final int EIO = 5;
   static final int ENOMEM = 12;

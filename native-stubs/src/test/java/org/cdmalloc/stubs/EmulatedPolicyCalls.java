@@ -59,6 +59,16 @@ final class EmulatedPolicyCalls implements PolicyCalls {
   }
 
   @Override
+  public int lock(long address, long bytes) {
+    return unlessKilled(k -> k.lock(address, bytes));
+  }
+
+  @Override
+  public int unlock(long address, long bytes) {
+    return kernel.unlock(address, bytes);
+  }
+
+  @Override
   public int touch(long address) {
     return unlessKilled(k -> k.advise(address, pageBytes, Uapi.MADV_POPULATE_WRITE));
   }

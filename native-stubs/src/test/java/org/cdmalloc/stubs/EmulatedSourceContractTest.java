@@ -12,6 +12,7 @@ final class EmulatedSourceContractTest {
   private abstract static class Contract extends MemorySourceContract {
     private final Machine machine;
     private final int osPageBytes;
+    private EmulatedSource opened;
 
     Contract(Machine machine, int osPageBytes) {
       this.machine = machine;
@@ -20,7 +21,19 @@ final class EmulatedSourceContractTest {
 
     @Override
     protected MemorySource open() {
-      return EmulatedSource.of(machine, osPageBytes);
+      opened = EmulatedSource.of(machine, osPageBytes);
+      return opened;
+    }
+
+    @Override
+    protected OptionalLong lockedBytes() {
+      return OptionalLong.of(opened.lockedBytes());
+    }
+
+    @Override
+    protected boolean limitLocks(long bytes) {
+      opened.limitLocks(bytes);
+      return true;
     }
 
     @Override

@@ -12,6 +12,7 @@ import java.util.function.BooleanSupplier;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 
 /**
@@ -24,9 +25,9 @@ import org.cdmalloc.spi.MemorySource;
  * source.randomly(seed, 0.05, SourceCall.COMMIT).result(Outcome.NODE_FULL);
  * }</pre>
  *
- * <p>A rule counts calls from the moment it is completed by {@code errno} or {@code result}. Of
- * several rules that are due, the one completed first decides; all of them count. Safe for use by
- * any number of threads.
+ * <p>A rule counts calls from the moment it is completed by {@code errno}, {@code result} or {@code
+ * refusal}. Of several rules that are due, the one completed first decides; all of them count. Safe
+ * for use by any number of threads.
  */
 public final class FaultInjectingSource extends InterceptedSource {
   /** Error numbers of Linux (include/uapi/asm-generic/errno-base.h and errno.h). */
@@ -98,13 +99,16 @@ public final class FaultInjectingSource extends InterceptedSource {
     super(source);
   }
 
-  /** When calls fail, and how. Takes part once {@link #errno} or {@link #result} was called. */
+  /**
+   * When calls fail, and how. Takes part once {@link #errno}, {@link #result} or {@link #refusal}
+   * was called.
+   */
   public final class Rule {
     private final Set<SourceCall> calls;
     private final BooleanSupplier due;
     private boolean afterEffect;
     private Errno errno;
-    private Outcome outcome;
+    private Object answer;
 
     private Rule(Set<SourceCall> calls, BooleanSupplier due) {
       this.calls = calls;
@@ -142,7 +146,20 @@ public final class FaultInjectingSource extends InterceptedSource {
       if (full == Outcome.COMMITTED || !calls.equals(EnumSet.of(SourceCall.COMMIT))) {
         throw new IllegalArgumentException("no fault: outcome=" + full + ", calls=" + calls);
       }
-      outcome = full;
+      answer = new CommitResult(full, "injected=true");
+      rules.add(this);
+    }
+
+    /**
+     * Lets locks answer that a limit was reached.
+     *
+     * @throws IllegalArgumentException if the rule is about other calls
+     */
+    public void refusal() {
+      if (!calls.equals(EnumSet.of(SourceCall.LOCK))) {
+        throw new IllegalArgumentException("no locks: calls=" + calls);
+      }
+      answer = LockResult.refused("injected=true");
       rules.add(this);
     }
   }
@@ -226,8 +243,8 @@ public final class FaultInjectingSource extends InterceptedSource {
           decides.errno.name(),
           "injected=true, after_effect=" + decides.afterEffect + ", " + invocation.arguments());
     }
-    @SuppressWarnings("unchecked") // a rule with an outcome is about commits only
-    T result = (T) new CommitResult(decides.outcome, "injected=true");
-    return result;
+    @SuppressWarnings("unchecked") // a rule with an answer is about calls that answer it
+    T answer = (T) decides.answer;
+    return answer;
   }
 }

@@ -71,6 +71,9 @@ final class FaultInjectingSourceTest {
             Map.entry(SourceCall.RESERVE, () -> source.reserve(0, 4096)),
             Map.entry(SourceCall.COMMIT, () -> source.commit(region, 0, 4096)),
             Map.entry(SourceCall.MOVE, () -> source.move(region, 0, 4096, 0)),
+            Map.entry(SourceCall.LOCK, () -> source.lock(region, 0, 4096)),
+            Map.entry(SourceCall.UNLOCK, () -> source.unlock(region, 0, 4096)),
+            Map.entry(SourceCall.LOCK_HAZARDS, () -> source.lockHazards(0)),
             Map.entry(SourceCall.PURGE, () -> source.purge(region, 0, 4096)),
             Map.entry(SourceCall.RELEASE, () -> source.release(region)),
             Map.entry(SourceCall.VIEW, () -> source.view(region, 0, 1)),
@@ -135,6 +138,23 @@ final class FaultInjectingSourceTest {
     assertThrows(IllegalArgumentException.class, () -> lie.result(Outcome.COMMITTED));
     FaultInjectingSource.Rule other = source.at(SourceCall.PURGE, 1);
     assertThrows(IllegalArgumentException.class, () -> other.result(Outcome.NODE_FULL));
+    assertThrows(IllegalArgumentException.class, other::refusal);
+  }
+
+  @Test
+  void locksAreRefusedWhereThatIsAsked() {
+    Region region = source.reserve(0, MEBIBYTE);
+    source.commit(region, 0, 4096);
+    source.at(SourceCall.LOCK, 2).refusal();
+    assertTrue(source.lock(region, 0, 4096).isLocked());
+    assertFalse(source.lock(region, 0, 4096).isLocked());
+    assertTrue(source.lock(region, 0, 4096).isLocked());
+    source.unlock(region, 0, 4096);
+    List<String> lines = inside.lines(EnumSet.of(SourceCall.LOCK, SourceCall.UNLOCK));
+    String range = "(region=1, offset=0, bytes=4096) = ";
+    assertEquals(
+        List.of("lock" + range + "LOCKED", "lock" + range + "LOCKED", "unlock" + range + "void"),
+        lines);
   }
 
   private static List<Integer> draw(long seed, double probability) {

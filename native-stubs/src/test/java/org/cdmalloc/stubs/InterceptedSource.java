@@ -2,10 +2,12 @@
 package org.cdmalloc.stubs;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Objects;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -151,6 +153,32 @@ abstract class InterceptedSource implements MemorySource {
         bytes,
         () -> source.move(region, offset, bytes, node),
         () -> {});
+  }
+
+  /** One that fails late leaves what is locked as it is: what was before, nobody can be asked. */
+  @Override
+  public final LockResult lock(Region region, long offset, long bytes) {
+    return ofRange(
+        SourceCall.LOCK, region, offset, bytes, () -> source.lock(region, offset, bytes), () -> {});
+  }
+
+  @Override
+  public final void unlock(Region region, long offset, long bytes) {
+    ofRange(
+        SourceCall.UNLOCK,
+        region,
+        offset,
+        bytes,
+        () -> {
+          source.unlock(region, offset, bytes);
+          return null;
+        },
+        () -> source.unlock(region, offset, bytes));
+  }
+
+  @Override
+  public final List<String> lockHazards(int node) {
+    return query(SourceCall.LOCK_HAZARDS, "node=" + node, () -> source.lockHazards(node));
   }
 
   @Override

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 
@@ -82,11 +83,15 @@ public final class RecordingSource extends InterceptedSource {
   private static String print(SourceCall call, Object result) {
     return switch (call) {
       case RESERVE -> "";
-      case RELEASE -> "void";
+      case RELEASE, UNLOCK -> "void";
       case COMMIT ->
           result instanceof CommitResult commit && !commit.isCommitted()
               ? commit.outcome() + " " + commit.detail()
               : "COMMITTED";
+      case LOCK ->
+          result instanceof LockResult lock && !lock.isLocked()
+              ? "refused " + lock.detail()
+              : "LOCKED";
       default -> String.valueOf(result);
     };
   }

@@ -25,6 +25,12 @@ public enum SourceCall {
   COMMIT("commit"),
   /** {@code move(region, offset, bytes, node)}. */
   MOVE("move"),
+  /** {@code lock(region, offset, bytes)}. */
+  LOCK("lock"),
+  /** {@code unlock(region, offset, bytes)}. */
+  UNLOCK("unlock"),
+  /** {@code lockHazards(node)}. */
+  LOCK_HAZARDS("lockHazards"),
   /** {@code purge(region, offset, bytes)}. */
   PURGE("purge"),
   /** {@code release(region)}. */

@@ -51,7 +51,7 @@ final class CommitProtocol {
    * Stripes, and chunks through cache, need another policy before they are populated; so one page of the
    * region is touched before its first cut, and all parts inherit the anon_vma which that makes.
    *
-   * State per region: what is committed, and what has BIND by this account.
+   * State per region: what is committed, what has BIND by this account, and what is locked.
    *
    * Invariants: (I1) where regions are bound, what is committed has BIND; (I2) everything else has
    * PREFERRED, for a stripe to its first node, or is counted as BIND because changing it back was beyond
@@ -67,6 +67,7 @@ final class CommitProtocol {
   private final MappingBudget budget;
   private final ResidencyQuery residency;
   private final Population population;
+  private final PageLocks pageLocks;
 
   private final int pageBytes;
 
@@ -80,6 +81,7 @@ final class CommitProtocol {
     this.headroom = headroom;
     this.budget = budget;
     this.residency = new ResidencyQuery(kernel, capability.residency());
+    this.pageLocks = new PageLocks(kernel, headroom, residency, budget);
     this.population = new Population(kernel, headroom, capability, budget, residency, machine);
     this.pageBytes = kernel.pageBytes();
   }
@@ -153,6 +155,9 @@ final class CommitProtocol {
     CommitResult open = openWindows(region, start, end);
     if (!open.isCommitted()) {
       return open;
+    }
+    if (pageLocks.tryUnlock(region, start, end) != 0) {
+      return noMapping();
     }
     if (region.stale().coveredBytes(start, end) > 0) {
       // Populating keeps what is there.
@@ -287,6 +292,8 @@ final class CommitProtocol {
   void giveBack(LinuxRegion region, long start, long end) {
     // Counted as gone first: what is counted as committed must never be absent.
     region.committed().remove(start, end);
+    // If that fails it is given back all the same.
+    pageLocks.tryUnlock(region, start, end);
     try {
       // In this order no part that is absent is bound, where a stray touch could kill.
       if (region.isBound()) {
@@ -300,6 +307,7 @@ final class CommitProtocol {
   /** Gives all memory of a region back, and its policy. */
   void release(LinuxRegion region) {
     try {
+      pageLocks.unlock(region, 0, region.bytes());
       if (region.isBound()) {
         prefer(region, 0, region.bytes());
       }

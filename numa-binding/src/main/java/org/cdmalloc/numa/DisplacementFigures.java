@@ -6,7 +6,9 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.cdmalloc.spi.DisplacementCause;
@@ -104,6 +106,38 @@ final class DisplacementFigures {
       return new Explanation(DisplacementCause.NODE_OFFLINE, size);
     }
     return new Explanation(DisplacementCause.UNKNOWN, demotion + ", " + pins + ", " + size);
+  }
+
+  /** What {@link org.cdmalloc.spi.MemorySource#lockHazards} tells. */
+  List<String> lockHazards(int node, int pageBytes) {
+    List<String> hazards = new ArrayList<>();
+    long compacts = KeyedText.of(proc.resolve("sys/vm/compact_unevictable_allowed")).single();
+    if (compacts > 0) {
+      hazards.add(
+          "compaction moves locked pages within their node: vm.compact_unevictable_allowed="
+              + compacts
+              + " (set it to 0)");
+    }
+    ZoneMarks zones = ZoneMarks.read(proc, pageBytes);
+    String figures =
+        "node="
+            + node
+            + ", zone_movable_bytes="
+            + zones.movableBytes(node)
+            + ", cma_bytes="
+            + zones.contiguousBytes(node);
+    if (zones.movableBytes(node) + zones.contiguousBytes(node) > 0) {
+      hazards.add(
+          "input and output that pins pages for long (io_uring, RDMA, VFIO) moves those in"
+              + " ZONE_MOVABLE and in CMA to other memory, perhaps of another node: "
+              + figures);
+    }
+    if (zones.movableBytes(node) > 0) {
+      hazards.add(
+          "memory in ZONE_MOVABLE can be taken offline, which moves its pages to other nodes: "
+              + figures);
+    }
+    return hazards;
   }
 
   /** Tells whether pages are demoted from one node to another, rather than back. */

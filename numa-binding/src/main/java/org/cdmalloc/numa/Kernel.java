@@ -77,6 +77,11 @@ class Kernel {
     return LibC.mprotect(address, bytes, protection) == 0 ? 0 : Errno.last();
   }
 
+  /** Keeps pages in memory, and brings them in; 0 or errno, and some may then be locked. */
+  int lock(long address, long bytes) {
+    return LibC.mlock(address, bytes) == 0 ? 0 : Errno.last();
+  }
+
   /** Lets the kernel bring pages in when they are touched, and give them back; 0 or errno. */
   int unlock(long address, long bytes) {
     return LibC.munlock(address, bytes) == 0 ? 0 : Errno.last();

@@ -28,6 +28,8 @@ final class LibC {
 
   static native int mprotect(long addr, long length, int prot);
 
+  static native int mlock(long addr, long length);
+
   static native int munlock(long addr, long length);
 
   static native int madvise(long addr, long length, int advice);

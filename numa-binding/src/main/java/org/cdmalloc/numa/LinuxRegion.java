@@ -25,6 +25,12 @@ final class LinuxRegion extends Region {
   /** What was moved, each time apart, and so is bound to other nodes than the region's. */
   private final RangeSet moved = new RangeSet();
 
+  /** The mappings that a locked range may add: itself, and what is behind it. */
+  private static final int MAPPINGS_PER_LOCK = 2;
+
+  /** What is locked in memory, each time apart: committed, but for what could not be unlocked. */
+  private final RangeSet locked = new RangeSet();
+
   /** What may hold old content though it is not committed: giving it back failed. */
   private final RangeSet stale = new RangeSet();
 
@@ -91,6 +97,10 @@ final class LinuxRegion extends Region {
     return moved;
   }
 
+  RangeSet locked() {
+    return locked;
+  }
+
   RangeSet stale() {
     return stale;
   }
@@ -117,12 +127,15 @@ final class LinuxRegion extends Region {
   }
 
   /**
-   * Returns how many mappings the kernel needs for the region at most: policy cuts it, and windows
-   * do, each of which has an anon_vma of its own.
+   * Returns how many mappings the kernel needs for the region at most: policy and locks cut it, and
+   * windows do, each of which has an anon_vma of its own.
    */
   int mappings() {
-    int byPolicy = policyBind.pieces(bytes()) + MAPPINGS_PER_MOVE * moved.runs();
-    return opensWhole ? byPolicy : byPolicy + opened.pieces(bytes()) + windows;
+    int cut =
+        policyBind.pieces(bytes())
+            + MAPPINGS_PER_MOVE * moved.runs()
+            + MAPPINGS_PER_LOCK * locked.runs();
+    return opensWhole ? cut : cut + opened.pieces(bytes()) + windows;
   }
 
   AtomicInteger heldMappings() {
@@ -138,6 +151,7 @@ final class LinuxRegion extends Region {
     committed.clear();
     policyBind.clear();
     moved.clear();
+    locked.clear();
     stale.clear();
   }
 }

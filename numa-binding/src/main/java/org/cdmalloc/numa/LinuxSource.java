@@ -6,6 +6,7 @@ import com.sun.jna.Pointer;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -13,6 +14,7 @@ import java.util.function.Supplier;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -39,6 +41,7 @@ final class LinuxSource implements MemorySource {
   private final ResidencyQuery residency;
   private final DisplacementFigures figures;
   private final Migration migration;
+  private final PageLocks pageLocks;
   private final long limitBytes;
   private final int pageBytes;
   private final int[] nodeOfCpu;
@@ -66,8 +69,9 @@ final class LinuxSource implements MemorySource {
     this.headroom = new Headroom(proc, sysfs, group, pageBytes);
     boolean countsWritable = KeyedText.of(proc.resolve("sys/vm/overcommit_memory")).single() == 2;
     this.space = new AddressSpace(kernel, budget, diagnosis.binds(), !countsWritable);
-    this.protocol = new CommitProtocol(kernel, headroom, capability, budget, machine);
     this.residency = new ResidencyQuery(kernel, capability.residency());
+    this.pageLocks = new PageLocks(kernel, headroom, residency, budget);
+    this.protocol = new CommitProtocol(kernel, headroom, capability, budget, machine);
     this.figures = new DisplacementFigures(proc, sysfs, machine);
     this.migration = new Migration(kernel, headroom, residency, budget, capability);
     long hostBytes = KeyedText.of(proc.resolve("meminfo")).bytes("MemTotal:");
@@ -134,7 +138,7 @@ final class LinuxSource implements MemorySource {
   public CommitResult commit(Region region, long offset, long bytes) {
     LinuxRegion target = own(region);
     requirePages(target, offset, bytes);
-    return locked(target, () -> protocol.commit(target, offset, offset + bytes));
+    return exclusively(target, () -> protocol.commit(target, offset, offset + bytes));
   }
 
   @Override
@@ -142,18 +146,42 @@ final class LinuxSource implements MemorySource {
     LinuxRegion target = own(region);
     requirePages(target, offset, bytes);
     requireMemory(node);
-    NodeMask locked = target.nodes().or(NodeMask.of(node));
-    return locked(
+    NodeMask nodes = target.nodes().or(NodeMask.of(node));
+    return exclusively(
         target,
-        locked.stream().toArray(),
+        nodes.stream().toArray(),
         () -> migration.move(target, offset, offset + bytes, node));
+  }
+
+  @Override
+  public LockResult lock(Region region, long offset, long bytes) {
+    LinuxRegion target = own(region);
+    requirePages(target, offset, bytes);
+    return exclusively(target, () -> pageLocks.lock(target, offset, offset + bytes));
+  }
+
+  @Override
+  public void unlock(Region region, long offset, long bytes) {
+    LinuxRegion target = own(region);
+    requirePages(target, offset, bytes);
+    exclusively(
+        target,
+        () -> {
+          pageLocks.unlock(target, offset, offset + bytes);
+          return target;
+        });
+  }
+
+  @Override
+  public List<String> lockHazards(int node) {
+    return figures.lockHazards(machine.node(node).id(), pageBytes);
   }
 
   @Override
   public long purge(Region region, long offset, long bytes) {
     LinuxRegion target = own(region);
     requirePages(target, offset, bytes);
-    return locked(
+    return exclusively(
         target,
         () -> {
           long had = target.committed().coveredBytes(offset, offset + bytes);
@@ -165,7 +193,7 @@ final class LinuxSource implements MemorySource {
   @Override
   public void release(Region region) {
     LinuxRegion target = own(region);
-    locked(
+    exclusively(
         target,
         () -> {
           protocol.release(target);
@@ -211,7 +239,7 @@ final class LinuxSource implements MemorySource {
   public Residency residency(Region region, long offset, long bytes) {
     LinuxRegion target = own(region);
     requirePages(target, offset, bytes);
-    return locked(target, () -> residency.ask(target, offset, bytes));
+    return exclusively(target, () -> residency.ask(target, offset, bytes));
   }
 
   @Override
@@ -224,15 +252,15 @@ final class LinuxSource implements MemorySource {
     return diagnosis;
   }
 
-  private static <T> T locked(LinuxRegion region, Supplier<T> action) {
-    return locked(region, region.nodeNumbers(), action);
+  private static <T> T exclusively(LinuxRegion region, Supplier<T> action) {
+    return exclusively(region, region.nodeNumbers(), action);
   }
 
-  private static <T> T locked(LinuxRegion region, int[] nodes, Supplier<T> action) {
+  private static <T> T exclusively(LinuxRegion region, int[] nodes, Supplier<T> action) {
     int held = 0;
     try {
       while (held < nodes.length) {
-        lock(nodes[held]).lock();
+        nodeLock(nodes[held]).lock();
         held++;
       }
       requireLive(region);
@@ -240,12 +268,12 @@ final class LinuxSource implements MemorySource {
     } finally {
       while (held > 0) {
         held--;
-        lock(nodes[held]).unlock();
+        nodeLock(nodes[held]).unlock();
       }
     }
   }
 
-  private static ReentrantLock lock(int node) {
+  private static ReentrantLock nodeLock(int node) {
     return NODE_LOCKS.computeIfAbsent(node, unused -> new ReentrantLock());
   }
 

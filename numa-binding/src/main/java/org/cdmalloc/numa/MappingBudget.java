@@ -36,6 +36,9 @@ final class MappingBudget {
   /** The share of the kernel's limit that is never taken: a sixteenth, 4095 by default. */
   private static final int REST_SHARE = 16;
 
+  /** What a mapping that is cut in three takes. */
+  private static final int CUT = 2;
+
   /** A count serves so many times as long as it took. */
   private static final int SERVES = 10;
 
@@ -108,17 +111,27 @@ final class MappingBudget {
     long now = System.nanoTime();
     Count last = count;
     if (last == null || now - last.nanos > SERVES * last.tookNanos) {
-      int found = processMappings.getAsInt();
-      last = new Count(now, System.nanoTime() - now, found, used.get());
-      count = last;
+      last = count(now);
     }
     int taken = used.get() + mappings - last.used;
     return last.mappings + taken <= maxMapCount - maxMapCount / REST_SHARE;
   }
 
+  private Count count(long now) {
+    int found = processMappings.getAsInt();
+    Count fresh = new Count(now, System.nanoTime() - now, found, used.get());
+    count = fresh;
+    return fresh;
+  }
+
   /** Lets the next change count what the process has, however recent the last count is. */
   void recount() {
     count = null;
+  }
+
+  /** Counts anew and tells whether the kernel has no mappings left to cut one in three. */
+  boolean isFull() {
+    return count(System.nanoTime()).mappings > maxMapCount - CUT;
   }
 
   int used() {

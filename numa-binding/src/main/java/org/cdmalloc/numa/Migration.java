@@ -32,8 +32,9 @@ final class Migration {
    *
    * Huge pages. To move a part of one moves all of it, and its other pages are somebody else's. So
    * those at the ends of the range are split before: MADV_COLD of a part does that, where the page is
-   * neither locked nor pinned. Whether it did is seen from the neighbours: those that came along are
-   * sent back, and what then goes back with them is told as not moved.
+   * neither locked nor pinned; part of a huge page that is locked in memory stays. Whether it did is
+   * seen from the neighbours: those that came along are sent back, and what then goes back with them
+   * is told as not moved.
    *
    * A split since Linux 6.12 maps those of its pages that hold zeros to the page of zeros (mm/migrate.c,
    * try_to_map_unused_to_zeropage): committed memory is gone that nobody gave back, and a write to it
@@ -259,7 +260,7 @@ final class Migration {
       return budget.toString();
     }
     region.moved().addApart(move.start, move.end);
-    NodeMask nodes = region.nodes().or(found(before)).or(NodeMask.of(move.node));
+    NodeMask nodes = region.nodes().or(nodes(before)).or(NodeMask.of(move.node));
     int errno = bind(move, nodes);
     if (errno == 0) {
       return "";
@@ -279,7 +280,7 @@ final class Migration {
 
   private void settlePolicy(Move move, Residency after) {
     LinuxRegion region = move.region;
-    NodeMask found = found(after);
+    NodeMask found = nodes(after);
     NodeMask target = NodeMask.of(move.node);
     boolean isHome = after.isAllPresent() && region.nodes().containsAll(found);
     NodeMask nodes = region.nodes();
@@ -297,7 +298,8 @@ final class Migration {
     return kernel.bind(move.region.address() + move.start, move.end - move.start, nodes, 0);
   }
 
-  private static NodeMask found(Residency residency) {
+  /** Returns the nodes on which some page was. */
+  static NodeMask nodes(Residency residency) {
     return NodeMask.of(
         residency.pagesByNode().keySet().stream()
             .mapToInt(Integer::intValue)

@@ -288,7 +288,8 @@ final class Population {
   /**
    * Takes the pages of a range away. A process that locks all its memory (mlockall with
    * MCL_CURRENT) has locked the region too: its pages go by another advice, or before Linux 5.18
-   * after unlocking all of it, because a part would be a mapping of its own.
+   * after unlocking all of it, because a part would be a mapping of its own; but only a part where
+   * others are locked on purpose.
    */
   void drop(LinuxRegion region, long start, long end) {
     region.stale().add(start, end);
@@ -296,7 +297,10 @@ final class Population {
     int errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED);
     if (errno == Errno.EINVAL) {
       errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED_LOCKED);
-      if (errno == Errno.EINVAL && kernel.unlock(region.address(), region.bytes()) == 0) {
+      boolean unlocksAll = region.locked().runs() == 0;
+      long from = unlocksAll ? region.address() : address;
+      long unlockedBytes = unlocksAll ? region.bytes() : end - start;
+      if (errno == Errno.EINVAL && kernel.unlock(from, unlockedBytes) == 0) {
         errno = kernel.advise(address, end - start, Kernel.MADV_DONTNEED);
       }
     }

@@ -28,6 +28,8 @@ final class ZoneMarks {
 
   private final Map<Integer, Long> unusableBytes = new HashMap<>();
   private final Map<Integer, Long> mostBytes = new HashMap<>();
+  private final Map<Integer, Long> movableBytes = new HashMap<>();
+  private final Map<Integer, Long> contiguousBytes = new HashMap<>();
   private final long boostFactor;
   private final int pageBytes;
 
@@ -38,6 +40,7 @@ final class ZoneMarks {
   private long low;
   private long high;
   private long managed;
+  private long contiguous;
   private long reserve;
   private long listHigh;
   private long refill;
@@ -76,6 +79,16 @@ final class ZoneMarks {
     return mostBytes.getOrDefault(ofNode, 0L);
   }
 
+  /** Returns how much of a node lies in zones of movable pages only, ZONE_MOVABLE. */
+  long movableBytes(int ofNode) {
+    return movableBytes.getOrDefault(ofNode, 0L);
+  }
+
+  /** Returns how much of a node is kept for contiguous requests, CMA; told since Linux 5.12. */
+  long contiguousBytes(int ofNode) {
+    return contiguousBytes.getOrDefault(ofNode, 0L);
+  }
+
   private void line(String text) {
     if (text.startsWith("Node ") && text.indexOf(',') > 0) {
       endZone();
@@ -91,6 +104,8 @@ final class ZoneMarks {
       high = number(text, 5);
     } else if (text.startsWith("managed ")) {
       managed = number(text, 8);
+    } else if (text.startsWith("cma ")) {
+      contiguous = number(text, 4);
     } else if (text.startsWith("protection: (")) {
       reserve = number(text.substring(text.lastIndexOf(' ') + 1).replace("(", ""), 0);
     } else if (text.startsWith("high:")) {
@@ -106,11 +121,14 @@ final class ZoneMarks {
     long unusable = low - boost + mostBoost() + reserve + refill;
     unusableBytes.merge(node, Math.min(free, unusable) * pageBytes, Long::sum);
     mostBytes.merge(node, unusable * pageBytes, Long::sum);
+    movableBytes.merge(node, isMovable ? managed * pageBytes : 0, Long::sum);
+    contiguousBytes.merge(node, contiguous * pageBytes, Long::sum);
     free = 0;
     boost = 0;
     low = 0;
     high = 0;
     managed = 0;
+    contiguous = 0;
     reserve = 0;
     listHigh = 0;
     refill = 0;

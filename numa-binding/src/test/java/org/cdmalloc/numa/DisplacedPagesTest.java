@@ -81,7 +81,7 @@ final class DisplacedPagesTest {
     Files.writeString(file, text, StandardOpenOption.WRITE);
   }
 
-  private static void setState(int node, String state) throws IOException {
+  static void setState(int node, String state) throws IOException {
     try (DirectoryStream<Path> blocks =
         Files.newDirectoryStream(NODES.resolve("node" + node), "memory[0-9]*")) {
       for (Path block : blocks) {

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.topology.Machine;
@@ -191,12 +192,63 @@ final class DisplacementFiguresTest {
     assertExplained(new Explanation(SWAPPED_OUT, "VmSwap=12288"), RAM, Residency.NOT_PRESENT);
   }
 
+  private static String zone(int node, String name, int managed, int contiguous) {
+    return "Node "
+        + node
+        + ", zone "
+        + name
+        + "\n  pages free     7\n        boost    0\n        min      1\n        low      2\n"
+        + "        high     3\n        spanned  99\n        present  98\n        managed  "
+        + managed
+        + "\n        cma      "
+        + contiguous
+        + "\n        protection: (0, 0, 0)\n";
+  }
+
+  @Test
+  void lockedPagesAreMovedByCompactionAndOutOfMovableMemory() throws IOException {
+    write(
+        "proc/zoneinfo",
+        zone(RAM, "DMA", 3, 0)
+            + zone(RAM, "Normal", 1000, 0)
+            + zone(DEVICE, "Movable", 512, 0)
+            + zone(OTHER_DEVICE, "Normal", 256, 16)
+            + zone(OTHER_DEVICE, "Movable", 256, 0));
+    write("proc/sys/vm/compact_unevictable_allowed", "0\n");
+    assertEquals(List.of(), figures.lockHazards(RAM, 4096));
+    String pins =
+        "input and output that pins pages for long (io_uring, RDMA, VFIO) moves those in"
+            + " ZONE_MOVABLE and in CMA to other memory, perhaps of another node: ";
+    String offline =
+        "memory in ZONE_MOVABLE can be taken offline, which moves its pages to other nodes: ";
+    String device = "node=2, zone_movable_bytes=2097152, cma_bytes=0";
+    assertEquals(List.of(pins + device, offline + device), figures.lockHazards(DEVICE, 4096));
+    String other = "node=3, zone_movable_bytes=1048576, cma_bytes=65536";
+    assertEquals(List.of(pins + other, offline + other), figures.lockHazards(OTHER_DEVICE, 4096));
+    write("proc/sys/vm/compact_unevictable_allowed", "1\n");
+    assertEquals(
+        List.of(
+            "compaction moves locked pages within their node: vm.compact_unevictable_allowed=1"
+                + " (set it to 0)"),
+        figures.lockHazards(RAM, 4096));
+    assertEquals(3, figures.lockHazards(DEVICE, 4096).size());
+  }
+
+  @Test
+  void memoryForContiguousRequestsIsAHazardByItself() throws IOException {
+    write("proc/zoneinfo", zone(RAM, "Normal", 1000, 16));
+    List<String> hazards = figures.lockHazards(RAM, 4096);
+    assertEquals(1, hazards.size());
+    assertTrue(hazards.get(0).endsWith("node=0, zone_movable_bytes=0, cma_bytes=65536"));
+  }
+
   @Test
   void filesThatCannotBeReadMakeNothingLikely() throws IOException {
     Files.delete(root.resolve("proc/self/status"));
     Files.delete(root.resolve("proc/self/fd"));
     assertUnknown(RAM, DEVICE);
     assertUnknown(RAM, Residency.NOT_PRESENT);
+    assertEquals(List.of(), figures.lockHazards(DEVICE, 4096));
     write("sys/devices/system/node/online", "?\n");
     assertExplained(Explanation.UNKNOWN, RAM, DEVICE);
     assertExplained(Explanation.UNKNOWN, RAM, 77);

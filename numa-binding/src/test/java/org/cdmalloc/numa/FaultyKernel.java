@@ -15,6 +15,7 @@ final class FaultyKernel extends TwoNodeKernel {
   enum Call {
     MMAP,
     MUNMAP,
+    MLOCK,
     MUNLOCK,
     MPROTECT,
     MADVISE_DONTFORK,
@@ -110,6 +111,12 @@ final class FaultyKernel extends TwoNodeKernel {
       mapped.remove(address, address + bytes);
     }
     super.unmap(address, bytes);
+  }
+
+  @Override
+  int lock(long address, long bytes) {
+    int fault = faultOf(Call.MLOCK);
+    return fault != 0 ? fault : super.lock(address, bytes);
   }
 
   @Override

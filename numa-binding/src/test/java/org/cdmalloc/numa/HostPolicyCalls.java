@@ -92,6 +92,16 @@ final class HostPolicyCalls implements PolicyCalls {
   }
 
   @Override
+  public int lock(long address, long bytes) {
+    return -ThisHost.KERNEL.lock(address, bytes);
+  }
+
+  @Override
+  public int unlock(long address, long bytes) {
+    return -ThisHost.KERNEL.unlock(address, bytes);
+  }
+
+  @Override
   public int touch(long address) {
     new Pointer(address).setByte(0, (byte) 1);
     return 0;

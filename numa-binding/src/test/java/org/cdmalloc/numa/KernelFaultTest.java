@@ -17,6 +17,7 @@ import java.util.function.Supplier;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.numa.FaultyKernel.Call;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.Residency;
 import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.Machine;
@@ -73,6 +74,25 @@ final class KernelFaultTest {
     default Stripe stripe() {
       return Stripe.of(TwoNodeKernel.HERE);
     }
+
+    /** Whether ranges are locked, which costs time in all lives and shows the same in each. */
+    default boolean locks() {
+      return false;
+    }
+  }
+
+  /** A region's life on this host, with locks. */
+  private record Locking(Capability capability, MappingBudget budget) implements Life {
+    @Override
+    public LinuxSource source(FaultyKernel kernel) {
+      return new LinuxSource(
+          kernel, Machine.fromSysfs(Machine.SYSFS), capability, budget, Path.of("/proc"));
+    }
+
+    @Override
+    public boolean locks() {
+      return true;
+    }
   }
 
   /** A region's life on two nodes. */
@@ -91,8 +111,9 @@ final class KernelFaultTest {
 
   @Test
   void everyCallMayFailOnThisHost() {
-    runAll(kernel -> source(kernel, ThisHost.capability(), Path.of("/proc")));
+    runAll(new Locking(ThisHost.capability(), budget));
     assertRuns(Call.MMAP, Call.MADVISE_DONTFORK, Call.MADVISE_POPULATE_WRITE, Call.MOVE_PAGES);
+    assertRuns(Call.MLOCK, Call.MUNLOCK);
   }
 
   @Test
@@ -202,12 +223,15 @@ final class KernelFaultTest {
     private final String fault;
     private final int errno;
     private final int[] content = new int[RANGES];
+    private final boolean locks;
+    private final long locked = ThisHost.lockedBytes();
     private LinuxRegion region;
     private int failures;
 
     Run(Life life, Call call, int nth, int errno) {
       this.source = life.source(kernel);
       this.stripe = life.stripe();
+      this.locks = life.locks();
       this.errno = errno;
       this.fault = call + " " + nth + " fails with " + Errno.name(errno);
       kernel.failAt(call, nth, errno);
@@ -225,17 +249,23 @@ final class KernelFaultTest {
       ThisHost.KERNEL.advise(region.address(), bytes(), Kernel.MADV_NOHUGEPAGE);
       commit(0, 2);
       commit(2, 2);
+      lock(1);
       purge(1, 1);
       commit(0, 3);
+      assertEquals(locked, ThisHost.lockedBytes(), this::toString);
+      lock(0);
+      unlock(0);
       residency();
       purge(0, 4);
       commit(3, 1);
+      lock(3);
       twice(
           () -> {
             source.release(region);
             return region;
           },
           () -> {});
+      assertEquals(locked, ThisHost.lockedBytes(), this::toString);
       assertAbsent(0, bytes());
       assertTrue(failures <= 1, this::toString);
     }
@@ -283,6 +313,34 @@ final class KernelFaultTest {
         content[range] = 0;
         assertState();
       }
+    }
+
+    private void lock(int range) {
+      if (!locks) {
+        return;
+      }
+      twice(
+          () -> {
+            LockResult result = source.lock(region, offset(range), RANGE_BYTES);
+            return result.isLocked() ? result : null;
+          },
+          () -> assertEquals(locked, ThisHost.lockedBytes(), this::toString));
+      assertEquals(locked + RANGE_BYTES, ThisHost.lockedBytes(), this::toString);
+      assertState();
+    }
+
+    private void unlock(int range) {
+      if (!locks) {
+        return;
+      }
+      twice(
+          () -> {
+            source.unlock(region, offset(range), RANGE_BYTES);
+            return region;
+          },
+          () -> assertEquals(locked + RANGE_BYTES, ThisHost.lockedBytes(), this::toString));
+      assertEquals(locked, ThisHost.lockedBytes(), this::toString);
+      assertState();
     }
 
     private void residency() {

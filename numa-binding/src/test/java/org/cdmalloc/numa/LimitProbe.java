@@ -21,6 +21,7 @@ import org.cdmalloc.NativeCallException;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
 import org.cdmalloc.topology.Machine;
@@ -34,6 +35,7 @@ import org.cdmalloc.topology.Machine;
  * java -cp … org.cdmalloc.numa.LimitProbe cgroup 100 without-margin
  * java -cp … org.cdmalloc.numa.LimitProbe address-space
  * java -cp … org.cdmalloc.numa.LimitProbe locked
+ * java -cp … org.cdmalloc.numa.LimitProbe lock
  * java -cp … org.cdmalloc.numa.LimitProbe locks-what-it-maps 1024
  * java -cp … org.cdmalloc.numa.LimitProbe locks-what-it-has
  * java -cp … org.cdmalloc.numa.LimitProbe mappings 300
@@ -74,6 +76,7 @@ final class LimitProbe {
       case "cgroup" -> probe.cgroup(Integer.parseInt(args[1]), args.length == 2);
       case "address-space" -> probe.addressSpace();
       case "locked" -> probe.locked();
+      case "lock" -> probe.lock();
       case "locks-what-it-maps" -> probe.locksWhatItMaps(Integer.parseInt(args[1]) * MIB);
       case "locks-what-it-has" -> probe.locksWhatItHas();
       case "mappings" -> probe.mappings(Integer.parseInt(args[1]), args.length == 2);
@@ -213,6 +216,29 @@ final class LimitProbe {
     say("locked_bytes=" + lockedBytes());
   }
 
+  /** Locks 128 KiB, then as much as may be locked, then all of it again. */
+  private void lock() {
+    Region region = host.reserve(node, MIB);
+    require(host.commit(region, 0, MIB).isCommitted(), () -> "commit");
+    long bytes = 128 << 10;
+    if (sayLock(region, bytes) || !sayLock(region, bytes / 2)) {
+      return;
+    }
+    require(!sayLock(region, bytes), () -> "more than the limit is locked");
+    say("still locked: locked_bytes=" + lockedBytes());
+    host.release(region);
+    say("released: locked_bytes=" + lockedBytes());
+  }
+
+  private boolean sayLock(Region region, long bytes) {
+    LockResult result = host.lock(region, 0, bytes);
+    say(
+        result.isLocked()
+            ? "locked: locked_bytes=" + lockedBytes()
+            : "refused: " + result.detail());
+    return result.isLocked();
+  }
+
   /** mlockall(2), as a program calls it that shall not be swapped out. */
   private static void lockAll(int flags) {
     int result =
@@ -225,7 +251,7 @@ final class LimitProbe {
   }
 
   private static long lockedBytes() {
-    return KeyedText.of(PROC.resolve("self/status")).bytes("VmLck:");
+    return ThisHost.lockedBytes();
   }
 
   /** Opens an allocator that may be larger than what there is, and fills it. */
@@ -302,6 +328,7 @@ final class LimitProbe {
       absent += source.residency(region, at * page, page).isAllOn(node) ? 0 : 1;
     }
     say("purged=" + (pages / 3) + ", absent=" + absent + ", " + budget);
+    say("lock refused: " + source.lock(region, 4 * page, page).detail());
     // Those that the kernel would not split come first, while no mapping is left.
     for (int pass = 1; pass <= 2; pass++) {
       say("pass=" + pass + ": " + recommit(source, region));

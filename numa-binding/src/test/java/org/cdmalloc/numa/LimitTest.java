@@ -59,6 +59,27 @@ final class LimitTest {
   }
 
   @Test
+  void aLockBeyondTheLimitIsAValueWithTheFigures() throws Exception {
+    ThisHost.assumeMayLock();
+    String unprivileged = " && set -- setpriv --bounding-set=-ipc_lock \"$@\"";
+    String text = run("ulimit -l 64" + unprivileged, "lock");
+    String lifts =
+        "; raise \"ulimit -l\" (LimitMEMLOCK= of systemd, --ulimit memlock= of a container) or give"
+            + " CAP_IPC_LOCK\n";
+    assertHolds(
+        text, "refused: memlock_limit_bytes=65536, locked_bytes=0, wanted_bytes=131072" + lifts);
+    assertHolds(text, "locked: locked_bytes=65536\n");
+    assertHolds(
+        text, "refused: memlock_limit_bytes=65536, locked_bytes=65536, wanted_bytes=65536" + lifts);
+    assertHolds(text, "still locked: locked_bytes=65536\nreleased: locked_bytes=0\n");
+    assertHolds(
+        run("ulimit -l 0" + unprivileged, "lock"),
+        "refused: memlock_limit_bytes=0, locked_bytes=0, wanted_bytes=131072" + lifts);
+    // The right to lock stands above the limit.
+    assertHolds(run("ulimit -l 64", "lock"), "locked: locked_bytes=131072\n");
+  }
+
+  @Test
   void noMoreToLockIsAnExceptionThatNamesTheLimit() throws Exception {
     ThisHost.assumeMayLock();
     String text =
@@ -83,6 +104,7 @@ final class LimitTest {
     String text = run("true", "mappings", "300");
     assertHolds(text, "purged=2000, absent=2000, ");
     assertHolds(text, "pass=2: recommitted=2000, ");
+    assertHolds(text, "lock refused: mappings=");
     assertHolds(text, "second allocator refused: mmap failed: errno=ENOMEM (12), bytes=8388608, ");
     assertHolds(text, "content intact\nreleased, present=0\nworks again, ");
   }

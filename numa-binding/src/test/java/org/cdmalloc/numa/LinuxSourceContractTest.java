@@ -41,6 +41,11 @@ final class LinuxSourceContractTest {
       return false;
     }
 
+    @Override
+    protected OptionalLong lockedBytes() {
+      return OptionalLong.of(ThisHost.lockedBytes());
+    }
+
     /** Of the same kind, so that only its source tells it from the source's own. */
     @Override
     protected Region foreign() {

@@ -62,6 +62,11 @@ final class ThisHost {
     assumeRight(may, "this process may not lock memory: CapEff=" + capabilities);
   }
 
+  /** What this process has locked. */
+  static long lockedBytes() {
+    return KeyedText.of(Path.of("/proc/self/status")).bytes("VmLck:");
+  }
+
   /** This host with another procfs. */
   static LinuxSource source(Path proc) {
     return source(proc, Machine.SYSFS);
