@@ -98,14 +98,19 @@ public final class AllocationPath {
    * @param reserve reserves the zone's region
    * @param node the node
    * @param paths makes of the zone what requests for the node walk
+   * @param instead the zone whose place it takes, or null
    * @throws IllegalStateException if this path is closed, or the node cannot become online
    */
-  BackedZone addOnline(Supplier<BackedZone> reserve, int node, Function<BackedZone, Paths> paths) {
+  BackedZone addOnline(
+      Supplier<BackedZone> reserve,
+      int node,
+      Function<BackedZone, Paths> paths,
+      BackedZone instead) {
     return add(
         reserve,
         AddressMap::with,
         (after, zone) ->
-            after.with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
+            (instead == null ? after : after.without(instead)).with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
   }
 
   private BackedZone add(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
 import java.util.List;
@@ -29,6 +30,8 @@ import org.cdmalloc.topology.NodeMask;
  * memory when a run of pages is not backed yet, and gives back what nobody used for a while.
  */
 public final class BackedZone implements Home {
+  private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
+
   /** What is asked of a source at a time: the size of a huge page on most machines. */
   static final long COMMIT_BYTES = 2L << 20;
 
@@ -546,6 +549,14 @@ public final class BackedZone implements Home {
   /** Returns this zone's blocks that have pages at the node of another zone. */
   List<MovedBlocks.Guest> guestsAt(BackedZone place) {
     return moved.guestsAt(place);
+  }
+
+  /** Frees stranded runs as far as there is memory; what fails now is tried again later. */
+  void settle() {
+    RuntimeException failure = moved.settleStranded();
+    if (failure != null) {
+      LOGGER.log(Level.DEBUG, "some pages stay unusable for now: node=" + node, failure);
+    }
   }
 
   /**

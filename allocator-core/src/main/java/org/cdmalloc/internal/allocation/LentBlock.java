@@ -2,7 +2,7 @@
 package org.cdmalloc.internal.allocation;
 
 import java.nio.ByteBuffer;
-import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.cdmalloc.internal.lifecycle.Ownership;
 
@@ -15,7 +15,8 @@ import org.cdmalloc.internal.lifecycle.Ownership;
  * @param ownership whose it is
  */
 public record LentBlock(long address, long bytes, Supplier<ByteBuffer> view, Ownership ownership) {
-  private static final SplittableRandom SEEDS = new SplittableRandom();
+  /** Of each loan another one. */
+  private static final AtomicLong SEEDS = new AtomicLong();
 
   /** Lends a held block as it is. */
   static LentBlock of(AllocationPath allocation, HeldBlock block, Runnable wayBack) {
@@ -46,7 +47,7 @@ public record LentBlock(long address, long bytes, Supplier<ByteBuffer> view, Own
             (offset, length) -> allocation.view(address + offset, length),
             (offset, length) -> allocation.view(other + offset, length),
             bytes,
-            seed());
+            SEEDS.incrementAndGet());
     Runnable withBounce =
         () -> {
           try {
@@ -63,11 +64,5 @@ public record LentBlock(long address, long bytes, Supplier<ByteBuffer> view, Own
         };
     return new LentBlock(
         other, bytes, () -> allocation.view(other, (int) bytes), new Ownership(withBounce));
-  }
-
-  private static long seed() {
-    synchronized (SEEDS) {
-      return SEEDS.nextLong();
-    }
   }
 }
