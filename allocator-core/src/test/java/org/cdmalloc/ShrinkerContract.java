@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** What a {@link Shrinker} is registered for, and when it is called. */
 abstract class ShrinkerContract extends AuditContract {
@@ -57,6 +58,7 @@ abstract class ShrinkerContract extends AuditContract {
   }
 
   @Test
+  @Timeout(60)
   void aNodeThatRunsShortCallsItsOwnShrinkers() {
     NodeAttributes reclaimed = NodeAttributes.COHERENT_DEVICE.withReclaim(true);
     try (NodeAllocator open =

@@ -202,10 +202,10 @@ final class Reclaimer implements Pressure, Runnable {
   private boolean round(BackedZone target, int pages, boolean must) {
     boolean gave = false;
     for (Registered registered : shrinkers) {
-      int missing = missingPages(target, pages);
+      long missing = missingPages(target, pages);
       boolean isDone = missing <= 0 && (gave || !must);
       if (!isDone && !registered.ended && isOn(target)) {
-        long bytes = BackedZone.offset(missing > 0 ? missing : pages);
+        long bytes = (missing > 0 ? missing : pages) * Zone.PAGE_BYTES;
         gave |= call(registered, target.zone(), bytes);
       }
     }
@@ -218,9 +218,9 @@ final class Reclaimer implements Pressure, Runnable {
   }
 
   /** Returns how many pages are missing to the high mark and a request more; none if negative. */
-  private static int missingPages(BackedZone target, int pages) {
+  private static long missingPages(BackedZone target, int pages) {
     Zone zone = target.zone();
-    return zone.watermarks().highPages() + pages - zone.freePages();
+    return (long) zone.watermarks().highPages() + pages - zone.freePages();
   }
 
   private boolean call(Registered registered, Zone target, long bytes) {

@@ -17,6 +17,9 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
@@ -612,6 +615,43 @@ final class ReclaimTest {
         });
     assertNotEquals(0, on(0).tryAllocate(PAGE, 1));
     assertEquals(NodeMemoryExhaustedException.class, inside.get().getClass());
+  }
+
+  @Test
+  void underThreadsNoRequestFailsThatCachesCouldServe() throws Exception {
+    openThreaded(FOREVER_NANOS);
+    Queue<Long> cached = new ConcurrentLinkedQueue<>();
+    Shrinker cache =
+        bytes -> {
+          long freed = 0;
+          for (Long block = cached.poll(); block != null; block = cached.poll()) {
+            allocation().free(block);
+            freed += PAGE;
+            if (freed >= bytes) {
+              break;
+            }
+          }
+          return freed;
+        };
+    register(0, cache);
+    List<CompletableFuture<Void>> threads = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      threads.add(
+          CompletableFuture.runAsync(
+              () -> {
+                Requests node = on(0);
+                for (int round = 0; round < 20_000; round++) {
+                  // All but what the threads have in hand is the cache's.
+                  cached.add(node.allocate(PAGE, 1));
+                }
+              },
+              task -> new Thread(task).start()));
+    }
+    for (CompletableFuture<Void> thread : threads) {
+      thread.get();
+    }
+    assertEquals(PAGES - cached.size(), free(0));
+    zone(0).zone().validate();
   }
 
   @Test
