@@ -33,6 +33,10 @@ import org.cdmalloc.internal.allocation.LentBlock;
  * {@link Zeroing#NEVER} or the source cannot show its memory; so is what a spilled block takes of
  * system memory and gives back. Costs such requests a write of the block.
  *
+ * <p><b>Exhaustion.</b> Where the node has shrinkers and may be reclaimed, a request that finds no
+ * room waits for them, at most 50 ms; one that may spill does so before it spills, and again for
+ * the system nodes.
+ *
  * <p><b>Cost.</b> A block costs some hundred bytes of the Java heap while it is live, in an arena
  * some hundred and twenty; a request takes a step for each capability up to the root. Safe for use
  * by any number of threads.
@@ -386,6 +390,24 @@ public final class DeviceNode {
   /** Returns the node whose memory it is: another one for a designated arena. */
   int backingNode() {
     return zone.backingNode();
+  }
+
+  /**
+   * Registers a cache that can give memory of this node back. It is called when the node runs short
+   * and {@link NodeAttributes#reclaim()} is true ({@link Shrinker}), behind those that were
+   * registered before, whoever holds them. It may be registered before the node is online, and
+   * stays when this capability is revoked.
+   *
+   * @param shrinker the cache; kept reachable until its registration ends or the allocator does
+   * @return what ends the registration; closing the allocator ends it too
+   * @throws NodeAccessException if the capability was revoked
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public Registration shrinker(Shrinker shrinker) {
+    Objects.requireNonNull(shrinker, "shrinker");
+    allocation.requireOpen();
+    account.requireNotEnded();
+    return allocation.reclaim().register(zone.node(), shrinker);
   }
 
   /**

@@ -138,6 +138,21 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
   }
 
   /**
+   * Registers a cache that can give memory of a system node back. It is called from then on when
+   * the node runs short ({@link Shrinker}), behind those that were registered before.
+   *
+   * @param node the node's number
+   * @param shrinker the cache; kept reachable until its registration ends or the allocator does
+   * @return what ends the registration; closing the allocator ends it too
+   * @throws NodeAccessException if the node is a device node: {@link DeviceNode#shrinker}
+   * @throws IllegalArgumentException if the node has no capacity here
+   * @throws IllegalStateException if closed
+   */
+  public Registration shrinker(int node, Shrinker shrinker) {
+    return parts.shrinker(node, Objects.requireNonNull(shrinker, "shrinker"));
+  }
+
+  /**
    * Returns memory whose default placement is another one. The placement is resolved now, and
    * looked up no more.
    *
@@ -395,10 +410,11 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
   }
 
   /**
-   * Refuses all further requests and gives the memory back. A buffer that is still reachable reads
-   * zeros; its address space goes with the last such buffer. Raw addresses have no such protection:
-   * using one after close is undefined. Blocks that are still live are counted in a log line. Does
-   * nothing the second time, except that what the platform failed to take back is offered again.
+   * Refuses all further requests and gives the memory back. Shrinkers are called no more; one that
+   * is at work is not waited for. A buffer that is still reachable reads zeros; its address space
+   * goes with the last such buffer. Raw addresses have no such protection: using one after close is
+   * undefined. Blocks that are still live are counted in a log line. Does nothing the second time,
+   * except that what the platform failed to take back is offered again.
    *
    * @throws NativeCallException if the platform fails to take memory back; the allocator is closed,
    *     and all other memory was given back

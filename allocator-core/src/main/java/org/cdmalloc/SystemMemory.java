@@ -20,7 +20,9 @@ import java.nio.ByteBuffer;
  * elsewhere.
  *
  * <p><b>Exhaustion</b> is a {@link NodeMemoryExhaustedException} from {@code allocate…}, and 0 or
- * null from {@code tryAllocate…}. Nothing is taken then.
+ * null from {@code tryAllocate…}. Nothing is taken then. Where nodes have shrinkers ({@link
+ * Shrinker}), a request that finds nothing waits for them first, at most 50 ms in all; one made by
+ * a shrinker does not, nor does an interrupted thread.
  *
  * <p><b>Placements.</b> A request that names one can fail with {@link NodeAccessException}, if it
  * names a device node without its capability, or insists on nodes that the kernel refuses to bind

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /** What is left of an allocator once it was closed. */
-abstract class ClosedContract extends AuditContract {
+abstract class ClosedContract extends ShrinkerContract {
   private static void assertClosed(String what, Executable call) {
     String message = assertThrows(IllegalStateException.class, call, what).getMessage();
     assertTrue(message.contains("allocator is closed"), what + ": " + message);

@@ -145,6 +145,8 @@ final class PublicApiNullsTest {
     values.put(Placement.Mode.class, () -> Placement.Mode.LOCAL);
     values.put(Zeroing.class, () -> Zeroing.NEVER);
     values.put(NodeAttributes.class, () -> NodeAttributes.SYSTEM);
+    values.put(Shrinker.class, () -> (Shrinker) bytes -> 0);
+    values.put(Registration.class, () -> memory.shrinker(0, bytes -> 0));
     values.put(Marks.class, () -> Marks.NONE);
     values.put(NumaCounters.class, () -> NumaCounters.ZERO);
     values.put(MemoryReport.class, memory::report);

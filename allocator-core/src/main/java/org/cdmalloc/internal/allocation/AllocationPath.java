@@ -47,6 +47,7 @@ public final class AllocationPath {
   private final MemorySource source;
   private final Zeroing zeroing;
   private final Checks checks;
+  private final Reclaim reclaim;
 
   /** Written under this object's lock. */
   private volatile NodeSnapshot nodes = NodeSnapshot.EMPTY;
@@ -60,11 +61,13 @@ public final class AllocationPath {
    * @param source where the zones' regions come from
    * @param zeroing when memory that was used is zeroed
    * @param checks how much is done to find misuse
+   * @param reclaim the shrinkers of the zones' nodes
    */
-  public AllocationPath(MemorySource source, Zeroing zeroing, Checks checks) {
+  public AllocationPath(MemorySource source, Zeroing zeroing, Checks checks, Reclaim reclaim) {
     this.source = source;
     this.zeroing = zeroing;
     this.checks = checks;
+    this.reclaim = reclaim;
   }
 
   /**
@@ -110,7 +113,8 @@ public final class AllocationPath {
         reserve,
         AddressMap::with,
         (after, zone) ->
-            (instead == null ? after : after.without(instead)).with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
+            (instead == null ? after : after.without(instead))
+                .with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
   }
 
   private BackedZone add(
@@ -133,6 +137,9 @@ public final class AllocationPath {
                 + ", zeroing=ON_FREE; choose Zeroing.NEVER");
       }
       nodes = change.apply(nodes.with(zone, extend.apply(nodes.addresses(), zone)), zone);
+      if (zone.shares().isEmpty()) {
+        reclaim.attach(zone);
+      }
       known = true;
       return zone;
     } finally {
@@ -170,6 +177,15 @@ public final class AllocationPath {
   /** Returns what requests see now. */
   NodeSnapshot nodes() {
     return nodes;
+  }
+
+  /**
+   * Returns the shrinkers of the zones' nodes.
+   *
+   * @return the same object each time
+   */
+  public Reclaim reclaim() {
+    return reclaim;
   }
 
   /**
@@ -271,21 +287,45 @@ public final class AllocationPath {
    * @return the block, or a negative number if no zone has room
    */
   long find(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+    long found = walkTwice(path, pages, alignOrder, owner);
+    return found < 0 && Reclaim.mayHelp(path)
+        ? findAsShrinkersGive(path, pages, alignOrder, owner)
+        : found;
+  }
+
+  /** Walks again as often as shrinkers of the path's nodes give something, for a bounded time. */
+  private long findAsShrinkersGive(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+    long deadlineNanos = reclaim.deadlineNanos();
+    long found;
+    long gains;
+    do {
+      gains = Reclaim.gains(path);
+      found = walkTwice(path, pages, alignOrder, owner);
+    } while (found < 0 && reclaim.await(path, pages, gains, deadlineNanos));
+    return found;
+  }
+
+  /** Walks, and once more if memory is short and not pages. */
+  private long walkTwice(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
     long found = walk(path, pages, alignOrder, owner);
-    return found < 0 && reclaim(path) ? walk(path, pages, alignOrder, owner) : found;
+    return found < 0 && returnIdle(path) ? walk(path, pages, alignOrder, owner) : found;
   }
 
   private static long walk(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
     for (int i = 0; i < path.length(); i++) {
+      BackedZone zone = path.zone(i);
       long run =
-          path.zone(i)
-              .take(pages, path.floorPages(i), alignOrder, path.events(i), path.caller(), owner);
+          zone.take(pages, path.floorPages(i), alignOrder, path.events(i), path.caller(), owner);
       if (run >= 0) {
+        if (Zone.isBelowLow(run)) {
+          zone.wake();
+        }
         if (i > 0) {
           path.countForeign();
         }
         return run | (long) i << INDEX_SHIFT;
       }
+      zone.wake();
     }
     return Zone.NONE;
   }
@@ -296,7 +336,7 @@ public final class AllocationPath {
    * @return whether to walk the path again: even where nothing was idle any more, a zone that was
    *     tried late may have given back what one before it lacked
    */
-  private boolean reclaim(ZonePath path) {
+  private boolean returnIdle(ZonePath path) {
     boolean isShort = false;
     for (int i = 0; i < path.length(); i++) {
       isShort |= path.zone(i).isShortOfMemory();

@@ -8,14 +8,18 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Function;
 import org.cdmalloc.Checks;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
+import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.NodeAttributes;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.NodeState;
 import org.cdmalloc.PlacementAudit;
+import org.cdmalloc.Registration;
+import org.cdmalloc.Shrinker;
 import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.spi.MemorySource;
@@ -99,6 +103,16 @@ public final class Assembly {
    */
   public static Assembly of(
       MemorySource source, NodeMask deviceNodes, Collection<Arena> arenas, Settings settings) {
+    return of(source, deviceNodes, arenas, settings, Reclaim::new);
+  }
+
+  /** As above, with what makes the reclaim of the nodes of a mask. */
+  static Assembly of(
+      MemorySource source,
+      NodeMask deviceNodes,
+      Collection<Arena> arenas,
+      Settings settings,
+      Function<NodeMask, Reclaim> reclaim) {
     Machine machine = source.machine();
     Map<Integer, Integer> hosts = new HashMap<>();
     for (Arena arena : arenas) {
@@ -129,7 +143,12 @@ public final class Assembly {
     Map<Integer, Watermarks> marks = Capacities.marks(bytes, settings.marks());
     Map<Integer, NodeAttributes> attributes =
         AttributeRules.of(system, devices, settings.attributes());
-    AllocationPath allocation = new AllocationPath(source, settings.zeroing(), settings.checks());
+    AllocationPath allocation =
+        new AllocationPath(
+            source,
+            settings.zeroing(),
+            settings.checks(),
+            reclaim.apply(AttributeRules.reclaimed(attributes)));
     boolean assembled = false;
     try {
       Map<Integer, BackedZone> zones = new HashMap<>();
@@ -261,12 +280,35 @@ public final class Assembly {
   }
 
   /**
+   * Registers a shrinker of a system node.
+   *
+   * @param node the node
+   * @param shrinker called when it runs short
+   * @return what ends that
+   * @throws NodeAccessException if it is a device node
+   * @throws IllegalArgumentException if it has no capacity here
+   * @throws IllegalStateException if closed
+   */
+  public Registration shrinker(int node, Shrinker shrinker) {
+    allocation.requireOpen();
+    if (devices.containsKey(node)) {
+      throw new NodeAccessException(
+          "a device node's shrinkers are its holders': node="
+              + node
+              + "; register with DeviceNode.shrinker(shrinker)");
+    }
+    attributes(node);
+    return allocation.reclaim().register(node, shrinker);
+  }
+
+  /**
    * Closes all zones, as {@link AllocationPath#close} does.
    *
    * @return the blocks that were live
    */
   public int close() {
     upkeep.stop();
+    allocation.reclaim().stop();
     audit.findings().close();
     try {
       return allocation.close();

@@ -40,6 +40,15 @@ public final class AttributeRules {
     return Map.copyOf(all);
   }
 
+  /** Returns the nodes whose shrinkers may be called. */
+  static NodeMask reclaimed(Map<Integer, NodeAttributes> attributes) {
+    return NodeMask.of(
+        attributes.entrySet().stream()
+            .filter(node -> node.getValue().reclaim())
+            .mapToInt(Map.Entry::getKey)
+            .toArray());
+  }
+
   /**
    * Throws if a node cannot have these attributes.
    *

@@ -108,6 +108,9 @@ public final class BackedZone implements Home {
 
   private final MovedBlocks moved;
 
+  /** Told when few pages are free; null where nobody wants to know. */
+  private volatile Pressure pressure;
+
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
 
@@ -484,9 +487,13 @@ public final class BackedZone implements Home {
   @Override
   public Refusal takeGuests(int pages) {
     if (!zone.lend(pages, 0) && (purge(false) == 0 || !zone.lend(pages, 0))) {
+      wake();
       return Refusal.ofCapacity(pages, zone);
     }
     guestPages.addAndGet(pages);
+    if (zone.freePages() < zone.watermarks().lowPages()) {
+      wake();
+    }
     return null;
   }
 
@@ -595,6 +602,34 @@ public final class BackedZone implements Home {
   void remove() {
     removed = true;
     close();
+  }
+
+  /** Sets who is told when few pages are free, or null for nobody. */
+  void tell(Pressure told) {
+    pressure = told;
+  }
+
+  /** Returns who is told when few pages are free, or null. */
+  Pressure pressure() {
+    return pressure;
+  }
+
+  /** Tells that few pages are free. */
+  void wake() {
+    Pressure told = pressure;
+    if (told != null) {
+      told.wake();
+    }
+  }
+
+  /** Tells that a request failed which the zone could serve if enough were free. */
+  void wakeFor(int pages, int floorPages) {
+    Pressure told = pressure;
+    if (told != null
+        && pages <= zone.capacityPages() - floorPages
+        && pages <= 1 << zone.maxOrder()) {
+      told.wakeFor(pages);
+    }
   }
 
   /** Returns how many pages of other zones' blocks were moved here. */

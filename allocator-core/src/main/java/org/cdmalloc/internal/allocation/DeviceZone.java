@@ -271,6 +271,7 @@ public final class DeviceZone implements Paths {
       AttributeRules.validate(node, changed, true, NodeMask.of(system));
       attributes = changed;
       account.ceiling().limit(changed.spillCeilingBytes());
+      allocation.reclaim().set(node, changed.reclaim());
     } finally {
       drainLock.unlock();
     }

@@ -141,6 +141,9 @@ public final class Zone {
   /** Set with it if that is true of every page of the run. */
   private static final long WRITTEN_THROUGHOUT = COMMITTED << 2;
 
+  /** Set in the result of a take if fewer pages are free after it than the low mark says. */
+  private static final long BELOW_LOW = COMMITTED << 3;
+
   private final ReentrantLock lock = new ReentrantLock();
   private final int capacityPages;
   private final int maxOrder;
@@ -156,6 +159,7 @@ public final class Zone {
   private final AwayRuns away = new AwayRuns();
 
   private int freePages;
+  private long returnedPages;
   private int lentPages;
   private int heldPages;
   private int liveRuns;
@@ -241,6 +245,16 @@ public final class Zone {
   }
 
   /**
+   * Tells whether fewer pages were free after a run was taken than the low mark says.
+   *
+   * @param run a result of a take, not negative
+   * @return true if so
+   */
+  public static boolean isBelowLow(long run) {
+    return (run & BELOW_LOW) != 0;
+  }
+
+  /**
    * Takes a run without further wishes, as {@link #take(int, int, int, int, Object)} does.
    *
    * @param pages as there
@@ -260,8 +274,8 @@ public final class Zone {
    * @param counted the {@link NumaEvents} to count if the run is committed; where it is not, they
    *     are for {@link #count}, once it is
    * @param owner in whose name alone the run can be freed, compared by identity; or null
-   * @return the run, for {@link #page}, {@link #isCommitted} and {@link #isWritten}; {@link #NONE}
-   *     or {@link #CLOSED}
+   * @return the run, for {@link #page}, {@link #isCommitted}, {@link #isWritten} and {@link
+   *     #isBelowLow}; {@link #NONE} or {@link #CLOSED}
    * @throws IllegalArgumentException if {@code pages} is not positive or {@code floorPages}
    *     negative
    * @throws OutOfMemoryError if the Java heap has no room for the metadata; nothing was taken
@@ -357,6 +371,7 @@ public final class Zone {
       int pages = buddy.free(page, used);
       if (pages > 0) {
         freePages += pages;
+        returnedPages += used ? pages : 0;
         liveRuns--;
       }
       return pages;
@@ -850,6 +865,7 @@ public final class Zone {
     lock.lock();
     try {
       freePages += pages;
+      returnedPages += pages;
       lentPages -= pages;
     } finally {
       lock.unlock();
@@ -994,7 +1010,8 @@ public final class Zone {
   }
 
   /**
-   * Returns the marks that the zone was made with; it does not apply them itself.
+   * Returns the marks that the zone was made with; it does not apply them itself, but tells when it
+   * is below the low one.
    *
    * @return the marks
    */
@@ -1012,6 +1029,21 @@ public final class Zone {
     lock.lock();
     try {
       return freePages;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns how many pages were given back by those who used them, in runs and in what was lent,
+   * all together.
+   *
+   * @return never less than before
+   */
+  public long returnedPages() {
+    lock.lock();
+    try {
+      return returnedPages;
     } finally {
       lock.unlock();
     }
@@ -1185,7 +1217,8 @@ public final class Zone {
       if (backed) {
         events.count(counted);
       }
-      return page | (backed ? COMMITTED : 0) | written(page, pages);
+      long belowLow = freePages < watermarks.lowPages() ? BELOW_LOW : 0;
+      return page | (backed ? COMMITTED : 0) | written(page, pages) | belowLow;
     } finally {
       lock.unlock();
     }

@@ -196,6 +196,30 @@ class ZoneTest {
   }
 
   @Test
+  void aTakeTellsWhetherItWentBelowTheLowMark() {
+    zone = new Zone(64, 5, 16, new Watermarks(2, 8, 12));
+    long run = zone.take(32, 0);
+    assertFalse(Zone.isBelowLow(run));
+    assertFalse(Zone.isBelowLow(zone.take(24, 0)));
+    // As many as the mark says are free.
+    assertEquals(8, zone.freePages());
+    assertTrue(Zone.isBelowLow(zone.take(1, 0)));
+    assertTrue(zone.lend(2, 0));
+    zone.repay(2);
+    assertEquals(2, zone.returnedPages());
+    zone.markCommitted(0, 64);
+    long last = zone.takeCommitted(1, 0);
+    assertTrue(Zone.isBelowLow(last));
+    assertEquals(57, Zone.page(last));
+    // What comes back is counted once, and not what nobody could use.
+    zone.undo(57, null);
+    assertEquals(2, zone.returnedPages());
+    zone.free(Zone.page(run));
+    assertEquals(34, zone.returnedPages());
+    assertFalse(Zone.isBelowLow(zone.take(30, 0)));
+  }
+
+  @Test
   void argumentsOutsideTheirRangeAreRefused() {
     assertThrows(IllegalArgumentException.class, () -> new Zone(0, 5, 16, NO_MARKS));
     assertThrows(IllegalArgumentException.class, () -> new Zone(1, -1, 16, NO_MARKS));
