@@ -166,8 +166,8 @@ public final class DeviceLoan {
   /**
    * Takes the block back although the device did not complete. From then on {@link #complete}
    * returns false. This stops no device: one that is still at work goes on writing to memory that
-   * is the CPU's, and, once it was freed, somebody else's. So reset the device first, or have it
-   * give up the transfer, and know that it did.
+   * is the CPU's, and, once it was freed, somebody else's; under {@link Checks#PARANOID} that is at
+   * once. So reset the device first, or have it give up the transfer, and know that it did.
    *
    * @return true for the call that ended the loan; what is in the block is undefined then. False if
    *     it had ended or is just ending: {@link #await()} tells how, without waiting for the device

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.concurrent.FutureTask;
 import org.cdmalloc.internal.lifecycle.Ownership;
 import org.junit.jupiter.api.Test;
 
@@ -58,11 +59,19 @@ final class DeviceLoanTest {
   }
 
   @Test
-  void timesBeyondTheClockAreForeverOrNothing() throws InterruptedException {
+  void timesBeyondTheClockAreForeverOrNothing() throws Exception {
     assertFalse(loan.await(Duration.ofSeconds(Long.MIN_VALUE)));
     assertFalse(loan.await(Duration.ZERO));
+    FutureTask<Boolean> waiting =
+        new FutureTask<>(() -> loan.await(Duration.ofSeconds(Long.MAX_VALUE)));
+    Thread thread = new Thread(waiting);
+    thread.start();
+    while (thread.getState() != Thread.State.TIMED_WAITING && !waiting.isDone()) {
+      Thread.onSpinWait();
+    }
+    assertFalse(waiting.isDone());
     assertTrue(loan.complete());
-    assertTrue(loan.await(Duration.ofSeconds(Long.MAX_VALUE)));
+    assertTrue(waiting.get());
     assertTrue(loan.await(Duration.ofSeconds(Long.MIN_VALUE)));
     assertTrue(loan.await());
   }

@@ -67,6 +67,7 @@ final class ArchitectureTest {
           "org.cdmalloc.SystemMemory",
           "org.cdmalloc.PlacedMemory",
           "org.cdmalloc.DeviceNode",
+          "org.cdmalloc.DeviceLoan",
           "org.cdmalloc.SpillBudget",
           "org.cdmalloc.NodeArena");
 

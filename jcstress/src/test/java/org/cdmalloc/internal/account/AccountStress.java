@@ -131,35 +131,4 @@ public final class AccountStress {
       r.r3 = allowance.usedBytes();
     }
   }
-
-  /** A block is freed while the allowance ends. */
-  @JCStressTest
-  @Outcome(id = "true, true, 0", expect = ACCEPTABLE, desc = "the bytes went back")
-  @Outcome(expect = FORBIDDEN, desc = "the end was lost, or the figure is wrong")
-  @State
-  public static class SubtractAgainstEnd {
-    private final Allowance allowance = new Allowance(10);
-    private final boolean added = allowance.tryAdd(6);
-
-    /** A free. */
-    @Actor
-    public void free(ZZJ_Result r) {
-      allowance.subtract(6);
-      r.r1 = added;
-    }
-
-    /** The end. */
-    @Actor
-    public void end(ZZJ_Result r) {
-      allowance.end();
-      r.r2 = allowance.isEnded();
-    }
-
-    /** What is used. */
-    @Arbiter
-    public void after(ZZJ_Result r) {
-      r.r2 &= allowance.isEnded();
-      r.r3 = allowance.usedBytes();
-    }
-  }
 }
