@@ -212,10 +212,12 @@ public final class DeviceNode {
   /**
    * Takes the node out of use. From now on it gives no blocks out: to its holders it is full, and
    * those that may spill are served by system memory within their budgets. Blocks of system memory
-   * that were moved here go home, as far as there is room. If nothing is left on the node its
-   * memory goes back to the kernel, and it is {@link NodeState#OFFLINE}; else it stays {@link
-   * NodeState#DRAINING}, what lies there can be used as before, and the report names it, with who
-   * pays for it. Free it or move it elsewhere, and call this again; or call {@link #online()}.
+   * that were moved here go home, as far as there is room; blocks of this node go to its {@link
+   * NodeAttributes#demotionTarget()}, if it has one, below its spill ceiling and above the target's
+   * low mark. If nothing is left on the node its memory goes back to the kernel, and it is {@link
+   * NodeState#OFFLINE}; else it stays {@link NodeState#DRAINING}, what lies there can be used as
+   * before, and the report names it, with who pays for it. Free it or move it elsewhere, and call
+   * this again; or call {@link #online()}.
    *
    * <p>A block that was moved from here to another node keeps its address, and does not keep the
    * node from going offline. Takes as long as what has to be moved, and some milliseconds more

@@ -13,8 +13,8 @@ import java.util.OptionalInt;
  *
  * @param reclaim whether the node's shrinkers may be called when it runs short
  * @param demotionTarget the system node to which blocks of a device may be moved when the device is
- *     drained or has to make room; none if they stay. Needs {@code reclaim}, as the capability of
- *     that name does in the kernel's proposal of private nodes (G. Price, linux-mm, 20 July 2026)
+ *     drained; none if they stay. Needs {@code reclaim}, as the capability of that name does in the
+ *     kernel's proposal of private nodes (G. Price, linux-mm, 20 July 2026)
  * @param longTermPin whether blocks may be pinned on the node
  * @param spillCeilingBytes the most of system memory in which blocks of a device's holders may lie
  *     together, spilled or demoted, whatever their budgets add up to; {@link #UNLIMITED}, and 0 for

@@ -180,6 +180,61 @@ abstract class LifeCycleContract extends MoveContract {
     assertNothingTaken();
   }
 
+  private DeviceNode demoting(long ceilingBytes) {
+    DeviceNode root = memory.device(ARENA);
+    root.setAttributes(
+        NodeAttributes.COHERENT_DEVICE
+            .withReclaim(true)
+            .withDemotionTarget(0)
+            .withSpillCeiling(ceilingBytes));
+    root.online();
+    return root;
+  }
+
+  @Test
+  void blocksGoToTheDemotionTargetOfANodeThatIsDrained() {
+    DeviceNode root = demoting(NodeAttributes.UNLIMITED);
+    long block = root.allocate(BLOCK);
+    long scoped = root.arena().allocate(BLOCK);
+    assertEquals(new DrainReport(ARENA, NodeState.OFFLINE, 2 * BLOCK, List.of()), root.offline());
+    assertNothingThere();
+    assertEquals(2 * BLOCK, report(0).movedInBytes());
+    assertEquals(2 * BLOCK, only(root).usedBytes(), "they are still charged");
+    memory.free(scoped);
+    root.online();
+    memory.move(block, root.placement());
+    assertEquals(0, report(0).movedInBytes());
+    memory.free(block);
+    assertTrue(root.offline().isOffline());
+    assertNothingTaken();
+  }
+
+  @Test
+  void aDrainStaysBelowTheCeilingAndTheMark() {
+    DeviceNode root = demoting(BLOCK);
+    long first = root.allocate(BLOCK);
+    long second = root.allocate(BLOCK);
+    DrainReport drained = root.offline();
+    assertEquals(BLOCK, drained.movedBytes());
+    assertEquals(1, drained.blockers().size());
+    String reason = drained.blockers().get(0).reason();
+    assertTrue(reason.contains("spill_ceiling_bytes=" + BLOCK), reason);
+    memory.free(first);
+    assertEquals(new DrainReport(ARENA, NodeState.OFFLINE, BLOCK, List.of()), root.offline());
+    memory.free(second);
+    root.setAttributes(root.attributes().withSpillCeiling(NodeAttributes.UNLIMITED));
+    root.online();
+    long block = root.allocate(BLOCK);
+    List<Long> rest = exhaustSystemMemory((int) BLOCK);
+    String full = root.offline().blockers().get(0).reason();
+    assertTrue(full.contains("node=0: "), full);
+    memory.free(rest.remove(0));
+    rest.forEach(memory::free);
+    assertTrue(root.offline().isOffline());
+    memory.free(block);
+    assertNothingTaken();
+  }
+
   @Test
   void aLostNodeIsToldToThoseWhoseMemoryLiesThere() {
     DeviceNode root = device();

@@ -486,7 +486,12 @@ public final class BackedZone implements Home {
   /** Lets blocks of another zone be moved here, as far as the capacity goes. */
   @Override
   public Refusal takeGuests(int pages) {
-    if (!zone.lend(pages, 0) && (purge(false) == 0 || !zone.lend(pages, 0))) {
+    return takeGuests(pages, 0);
+  }
+
+  /** As {@link #takeGuests(int)}, if so many pages stay free. */
+  Refusal takeGuests(int pages, int floorPages) {
+    if (!zone.lend(pages, floorPages) && (purge(false) == 0 || !zone.lend(pages, floorPages))) {
       wake();
       return Refusal.ofCapacity(pages, zone);
     }

@@ -3,6 +3,7 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -221,7 +222,7 @@ public final class DeviceZone implements Paths {
   }
 
   private DrainReport drain() {
-    Drain drain = new Drain(allocation, zone);
+    Drain drain = new Drain(allocation, zone, demotion());
     drain.moveAway();
     boolean empty = drain.vacate();
     for (int looks = 0; !empty && looks < LOOKS && drain.mayEndSoon(); looks++) {
@@ -232,6 +233,18 @@ public final class DeviceZone implements Paths {
       goOffline();
     }
     return new DrainReport(node, state(), drain.movedBytes(), empty ? List.of() : drain.blockers());
+  }
+
+  /** Returns where blocks go that have to give way, or null if they stay. */
+  private Host demotion() {
+    OptionalInt target = attributes.demotionTarget();
+    return target.isEmpty()
+        ? null
+        : beside.stream()
+            .filter(other -> other.node() == target.getAsInt())
+            .map(other -> new DemotedHost(other, account, source))
+            .findFirst()
+            .orElseThrow();
   }
 
   private void goOffline() {

@@ -3,30 +3,41 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.cdmalloc.DrainReport.Blocker;
 import org.cdmalloc.DrainReport.Cause;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
+import org.cdmalloc.internal.zone.Zone;
 
 /**
- * One attempt to empty a node whose zone is isolated: what belongs elsewhere goes home, and what is
- * left is told by name. Used by one thread.
+ * One attempt to empty a node whose zone is isolated: what belongs elsewhere goes home, what the
+ * node has may go where it is demoted to, and what is left is told by name. Used by one thread.
  */
 final class Drain {
   private static final String SYSTEM = "system";
 
   private final AllocationPath allocation;
   private final BackedZone zone;
+
+  /** Null where the node's blocks stay. */
+  private final Host demotion;
+
+  /** Why blocks could not be moved, by address. */
+  private final Map<Long, String> obstacles = new HashMap<>();
+
   private long movedBytes;
 
-  Drain(AllocationPath allocation, BackedZone zone) {
+  Drain(AllocationPath allocation, BackedZone zone, Host demotion) {
     this.allocation = allocation;
     this.zone = zone;
+    this.demotion = demotion;
   }
 
-  /** Sends blocks of other zones home. */
+  /** Sends blocks of other zones home, and the node's own where they are demoted to. */
   void moveAway() {
     for (BackedZone other : allocation.zones()) {
       for (MovedBlocks.Guest guest : other.guestsAt(zone)) {
@@ -36,12 +47,35 @@ final class Drain {
         }
       }
     }
+    if (demotion != null) {
+      List<Zone.OwnedRun> own = new ArrayList<>();
+      zone.owners(own::add);
+      for (Zone.OwnedRun run : own) {
+        BlockOwner owner = (BlockOwner) run.owner();
+        boolean isHere = zone.zone().awayPages(run.page()) < run.pages();
+        if (isHere && owner.isLive() && !(owner instanceof HeldBlock)) {
+          move(zone, run.page(), owner, demotion);
+        }
+      }
+    }
   }
 
   private void move(BackedZone home, int page, BlockOwner owner, Host target) {
-    MoveReport report = home.move(BackedZone.offset(page), owner, target).report();
+    MovedBlocks.Answer answer = home.move(BackedZone.offset(page), owner, target);
+    MoveReport report = answer.report();
+    long address = home.addressAt(BackedZone.offset(page));
     if (report != null) {
       movedBytes += report.movedBytes();
+      if (!report.isComplete()) {
+        obstacles.put(address, report.unmoved().get(0).reason());
+      }
+    } else if (answer.refusal() != null) {
+      Refusal refusal = answer.refusal();
+      obstacles.put(
+          address,
+          "node=" + target.node() + ": " + refusal.reason().words() + ": " + refusal.detail());
+    } else if (answer.answer() > 0) {
+      obstacles.put(address, "it shares an OS page with others");
     }
   }
 
@@ -79,16 +113,16 @@ final class Drain {
     return blockers;
   }
 
-  private static Blocker blocker(
-      BackedZone home, int page, int pages, BlockOwner owner, Account guest) {
+  private Blocker blocker(BackedZone home, int page, int pages, BlockOwner owner, Account guest) {
     Account account = guest != null || owner == null ? guest : owner.account();
     Cause cause = cause(owner);
+    long address = home.addressAt(BackedZone.offset(page));
     return new Blocker(
         cause,
         account == null ? SYSTEM : account.holder(),
-        home.addressAt(BackedZone.offset(page)),
+        address,
         BackedZone.offset(pages),
-        reason(cause));
+        reason(cause, obstacles.get(address)));
   }
 
   private static Cause cause(BlockOwner owner) {
@@ -98,11 +132,12 @@ final class Drain {
     return owner == null || owner.isLive() ? Cause.OUTSTANDING : Cause.IN_WORK;
   }
 
-  private static String reason(Cause cause) {
+  private static String reason(Cause cause, String obstacle) {
     return switch (cause) {
       case PINNED -> "close its pins";
       case LENT -> "its loan is not completed";
-      case OUTSTANDING -> "free it, or move it to another node";
+      case OUTSTANDING ->
+          "free it, or move it to another node" + (obstacle == null ? "" : "; " + obstacle);
       case IN_WORK -> "it is being allocated or freed";
     };
   }
