@@ -22,7 +22,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.cdmalloc.Checks;
 import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.DeviceLoan;
@@ -244,18 +243,18 @@ abstract class DevicesExamples {
   @Test
   void aDeviceDoesNotAnswer() throws Exception {
     long block = device.allocate(4096);
-    AtomicBoolean reset = new AtomicBoolean();
+    boolean reset = false;
     // docs: lend-time-out
     DeviceLoan loan = device.lend(block);
     boolean done = loan.await(Duration.ofMillis(5));
     if (!done) {
-      reset.set(true); // whatever it takes, so that the device writes no more
+      reset = true; // whatever it takes, so that the device writes no more
       done = !loan.recall() && loan.await(); // it may have completed after all
     }
     device.free(block);
     // docs: end
     assertFalse(done);
-    assertTrue(reset.get());
+    assertTrue(reset);
     assertFalse(loan.complete());
   }
 
