@@ -291,7 +291,7 @@ public final class DeviceNode {
    *     or is lent and lies on another one; if the allocator is closed
    */
   public DevicePin pin(long address) {
-    return new DevicePin(zone.pin(address, account, placement, false), this);
+    return new DevicePin(zone.pin(address, account, placement, false));
   }
 
   /**
@@ -333,7 +333,7 @@ public final class DeviceNode {
     boolean pinned = false;
     try {
       buffer(address, content.remaining()).put(content.duplicate());
-      DevicePin pin = new DevicePin(zone.pin(address, account, placement, true), this);
+      DevicePin pin = new DevicePin(zone.pin(address, account, placement, true));
       pinned = true;
       return pin;
     } finally {
@@ -387,11 +387,6 @@ public final class DeviceNode {
    */
   public NodeAttributes attributes() {
     return zone.attributes();
-  }
-
-  /** Returns the node whose memory it is: another one for a designated arena. */
-  int backingNode() {
-    return zone.backingNode();
   }
 
   /**

@@ -22,11 +22,9 @@ import org.cdmalloc.spi.Residency;
  */
 public final class DevicePin implements AutoCloseable {
   private final PinnedBlock block;
-  private final DeviceNode device;
 
-  DevicePin(PinnedBlock block, DeviceNode device) {
+  DevicePin(PinnedBlock block) {
     this.block = block;
-    this.device = device;
   }
 
   /**
@@ -35,7 +33,7 @@ public final class DevicePin implements AutoCloseable {
    * @return the device node's number
    */
   public int node() {
-    return device.node();
+    return block.node();
   }
 
   /**
@@ -88,7 +86,7 @@ public final class DevicePin implements AutoCloseable {
    * @throws IllegalStateException if the allocator is closed
    */
   public boolean isInPlace() {
-    return residency().isAllOn(device.backingNode());
+    return block.isInPlace();
   }
 
   /**

@@ -68,6 +68,7 @@ final class ArchitectureTest {
           "org.cdmalloc.PlacedMemory",
           "org.cdmalloc.DeviceNode",
           "org.cdmalloc.DeviceLoan",
+          "org.cdmalloc.DevicePin",
           "org.cdmalloc.SpillBudget",
           "org.cdmalloc.NodeArena");
 

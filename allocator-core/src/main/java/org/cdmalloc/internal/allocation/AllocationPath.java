@@ -24,7 +24,6 @@ import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Residency;
-import org.cdmalloc.topology.NodeMask;
 
 /**
  * Blocks: a path of zones and a size to an address or a buffer, and an address back to its zone.
@@ -447,11 +446,10 @@ public final class AllocationPath {
   }
 
   /** Frees a block that its user left while it was held; of a closed allocator it is gone. */
-  void freeHeld(BackedZone zone, int page, HeldBlock held) {
-    int freed = free(zone, BackedZone.offset(page), held);
+  private void freeHeld(BackedZone zone, HeldBlock held) {
+    int freed = free(zone, held.offset(), held);
     if (freed <= 0 && freed != Zone.CLOSED) {
-      long offset = BackedZone.offset(page);
-      throw wrong(zone.addressAt(offset), offset, freed, zone);
+      throw wrong(held.address(), held.offset(), freed, zone);
     }
   }
 
@@ -482,11 +480,12 @@ public final class AllocationPath {
         if (owner != null && !owner.isLive()) {
           throw wrong(address, offset, Zone.NOT_LIVE, zone);
         }
-        HeldBlock held = new HeldBlock(this, zone, BackedZone.page(offset), owner);
+        HeldBlock held =
+            new HeldBlock(zone, BackedZone.page(offset), owner, block -> freeHeld(zone, block));
         held.begin(use);
         int answer = zone.zone().exchangeOwner(BackedZone.page(offset), owner, held);
         if (answer > 0) {
-          return requireNotLeft(held, owner, use, address);
+          return requireNotLeft(zone, held, owner, use);
         }
         if (answer != Zone.OWNED) {
           throw wrong(address, offset, answer, zone);
@@ -497,10 +496,10 @@ public final class AllocationPath {
 
   /** Ends a use at once if the block was taken from its owner just before it was held. */
   private static HeldBlock requireNotLeft(
-      HeldBlock held, BlockOwner owner, HeldBlock.Use use, long address) {
+      BackedZone zone, HeldBlock held, BlockOwner owner, HeldBlock.Use use) {
     if (owner != null && !owner.isLive()) {
       held.end(use);
-      throw wrong(address, held.offset(), Zone.NOT_LIVE, held.zone());
+      throw wrong(held.address(), held.offset(), Zone.NOT_LIVE, zone);
     }
     return held;
   }
@@ -511,21 +510,8 @@ public final class AllocationPath {
    * @throws NodeFailedException if so
    */
   private void requireSound(BackedZone zone, int page, int pages, long address) {
-    NodeMask failed = nodes.states().failed();
-    if (!failed.isEmpty()) {
-      NodeMask lost = zone.nodesOf(page, pages).and(failed);
-      if (!lost.isEmpty()) {
-        int node = lost.first();
-        throw new NodeFailedException(
-            node,
-            "block lies on a node that was lost: address="
-                + hex(address)
-                + ", node="
-                + node
-                + ", cause="
-                + nodes.states().of(node).cause()
-                + "; free it");
-      }
+    if (nodes.hasLost()) {
+      LostNodes.requireSound(nodes, zone, page, pages, address);
     }
   }
 
@@ -536,7 +522,7 @@ public final class AllocationPath {
 
   private int free(BackedZone zone, long offset, BlockOwner owner) {
     // Memory of a node that was lost is not touched.
-    if (zeroesWhenFreed(zone.node(), owner) && nodes.states().failed().isEmpty()) {
+    if (zeroesWhenFreed(zone.node(), owner) && !nodes.hasLost()) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
       if (pages > 0 && owner(zone, offset) == owner) {
         zone.zero(offset, BackedZone.offset(pages));
@@ -607,8 +593,7 @@ public final class AllocationPath {
     int start = extent.zone().zone().runStart(BackedZone.page(extent.offsetOf(address)));
     BlockOwner owner = start < 0 ? null : owner(extent.zone(), BackedZone.offset(start));
     if (owner instanceof HeldBlock held && held.isLent()) {
-      throw new IllegalStateException(
-          "block is lent to a device: " + held + "; wait until it is returned");
+      throw new IllegalStateException("block is lent: " + held + "; wait until it is returned");
     }
   }
 

@@ -544,7 +544,7 @@ public final class BackedZone implements Home {
   }
 
   @Override
-  public BackedZone place() {
+  public Host place() {
     return this;
   }
 
@@ -820,7 +820,7 @@ public final class BackedZone implements Home {
   private IllegalStateException closed() {
     if (removed) {
       return new IllegalStateException(
-          "device node went offline: node=" + node + "; bring it online again");
+          "node went offline: node=" + node + "; bring it online again");
     }
     return new IllegalStateException("allocator is closed: node=" + node + "; open another one");
   }

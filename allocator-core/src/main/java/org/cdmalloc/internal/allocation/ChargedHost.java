@@ -12,7 +12,7 @@ import org.cdmalloc.internal.zone.Zone;
  */
 record ChargedHost(BackedZone zone, Account account) implements Host {
   @Override
-  public BackedZone place() {
+  public Host place() {
     return zone;
   }
 

@@ -18,7 +18,7 @@ import org.cdmalloc.spi.MemorySource;
  */
 record DemotedHost(BackedZone zone, Account device, MemorySource source) implements Host {
   @Override
-  public BackedZone place() {
+  public Host place() {
     return zone;
   }
 

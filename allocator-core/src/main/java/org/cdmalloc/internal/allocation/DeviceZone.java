@@ -470,7 +470,7 @@ public final class DeviceZone implements Paths {
               + state()
               + "; bring it online again");
     }
-    return PinnedBlock.of(allocation, address, this, target, placement, owned);
+    return PinnedBlock.of(allocation, address, target, placement, owned);
   }
 
   /**
@@ -483,14 +483,14 @@ public final class DeviceZone implements Paths {
    * @return the block, which is the device's
    * @throws NodeAccessException if the block is not the holder's
    */
-  public LentBlock lend(long address, Account holder, DeviceRequests requests) {
+  public LentBlock lend(long address, Account holder, Requests requests) {
     choose(1);
     holder.requireNotEnded();
     HeldBlock block = allocation.hold(address, HeldBlock.Use.LOAN);
     LentBlock lent = null;
     try {
       requireOf(holder, block);
-      lent = lent(block, holder, requests);
+      lent = lent(address, block, holder, requests);
     } finally {
       if (lent == null) {
         block.end(HeldBlock.Use.LOAN);
@@ -506,7 +506,7 @@ public final class DeviceZone implements Paths {
     return lent;
   }
 
-  private LentBlock lent(HeldBlock block, Account holder, DeviceRequests requests) {
+  private LentBlock lent(long address, HeldBlock block, Account holder, Requests requests) {
     AtomicReference<Ownership> ownership = new AtomicReference<>();
     Runnable wayBack =
         () -> {
@@ -517,7 +517,7 @@ public final class DeviceZone implements Paths {
           block.end(HeldBlock.Use.LOAN);
         };
     LentBlock lent;
-    if (requests == null || !block.zone().canBeViewed()) {
+    if (requests == null || !allocation.require(address).zone().canBeViewed()) {
       lent = LentBlock.of(allocation, block, wayBack);
     } else {
       long other = requests.allocate(block.bytes(), 1);

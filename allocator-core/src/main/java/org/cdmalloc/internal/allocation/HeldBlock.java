@@ -2,8 +2,10 @@
 package org.cdmalloc.internal.allocation;
 
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
+import org.cdmalloc.internal.zone.Zone;
 
 /**
  * A live block that somebody uses beside its user: it is pinned, or lent to a device. Who frees it
@@ -36,15 +38,60 @@ final class HeldBlock implements BlockOwner {
     LOAN
   }
 
-  private final AllocationPath allocation;
-  private final BackedZone zone;
+  /** What keeps the block on one node. Guarded by its own lock, held while pages are moved. */
+  static final class Place {
+    private final ReentrantLock lock = new ReentrantLock();
+    private int pins;
+    private Host host;
+    private boolean moved;
+
+    /** Returns the lock that guards all else. */
+    ReentrantLock lock() {
+      return lock;
+    }
+
+    /** Returns how many pins there are. */
+    int pins() {
+      return pins;
+    }
+
+    /** Returns the zone of the node that the block is kept on, or null. */
+    Host host() {
+      return host;
+    }
+
+    /** Tells whether the block came for its pins. */
+    boolean isMoved() {
+      return moved;
+    }
+
+    /** Takes note of one more pin. */
+    void pinned(Host at, boolean cameForIt) {
+      if (pins == 0) {
+        host = at;
+        moved = cameForIt;
+      }
+      pins++;
+    }
+
+    /** Takes note of one less. */
+    void unpinned() {
+      pins--;
+      if (pins == 0) {
+        host = null;
+        moved = false;
+      }
+    }
+  }
+
+  private final Consumer<HeldBlock> free;
+  private final Home home;
   private final int page;
 
   /** Null where the run has no owner otherwise. */
   private final BlockOwner inner;
 
-  private final Pinning pinning;
-
+  private final Place place = new Place();
   private final ReentrantLock lock = new ReentrantLock();
 
   // Guarded by lock.
@@ -53,12 +100,19 @@ final class HeldBlock implements BlockOwner {
   private boolean left;
   private boolean ended;
 
-  HeldBlock(AllocationPath allocation, BackedZone zone, int page, BlockOwner inner) {
-    this.allocation = allocation;
-    this.zone = zone;
+  /**
+   * Makes a block that nobody uses yet.
+   *
+   * @param home its zone
+   * @param page its first page
+   * @param inner its run's owner, or null
+   * @param free frees the block once its user left it and the last use ended
+   */
+  HeldBlock(Home home, int page, BlockOwner inner, Consumer<HeldBlock> free) {
+    this.home = home;
     this.page = page;
     this.inner = inner;
-    this.pinning = new Pinning(this, allocation);
+    this.free = free;
   }
 
   /**
@@ -87,7 +141,7 @@ final class HeldBlock implements BlockOwner {
       if (pins + loans == 1) {
         frees = left;
         if (!left) {
-          zone.zone().exchangeOwner(page, this, inner);
+          home.zone().exchangeOwner(page, this, inner);
         }
         ended = true;
       }
@@ -96,7 +150,7 @@ final class HeldBlock implements BlockOwner {
       lock.unlock();
     }
     if (frees) {
-      allocation.freeHeld(zone, page, this);
+      free.accept(this);
     }
   }
 
@@ -237,34 +291,30 @@ final class HeldBlock implements BlockOwner {
 
   /** Returns the first byte of the block. */
   long address() {
-    return zone.addressAt(BackedZone.offset(page));
+    return home.addressAt(offset());
   }
 
   /** Returns how long the block is. */
   long bytes() {
-    return BackedZone.offset(pages());
+    return (long) pages() * Zone.PAGE_BYTES;
   }
 
   /** Returns how many pages of 4 KiB it has. */
   int pages() {
-    return Math.max(0, zone.zone().pages(page));
+    return Math.max(0, home.zone().pages(page));
   }
 
   int page() {
     return page;
   }
 
-  BackedZone zone() {
-    return zone;
-  }
-
   /** Returns what keeps it on a node. */
-  Pinning pinning() {
-    return pinning;
+  Place place() {
+    return place;
   }
 
   long offset() {
-    return BackedZone.offset(page);
+    return (long) page * Zone.PAGE_BYTES;
   }
 
   /** Prints {@code address=0x7f…, bytes=4096}. */

@@ -6,7 +6,7 @@ import org.cdmalloc.internal.account.Account;
 /** Who pays for pages of other zones' blocks that were moved to a node. */
 interface Host {
   /** Returns the zone whose capacity is used. */
-  BackedZone place();
+  Host place();
 
   /** Returns the account that is charged, or null. */
   Account account();

@@ -435,7 +435,7 @@ final class MovedBlocks {
   record Guest(int page, int pages, Account account) {}
 
   /** Returns the blocks that have pages at the node of another zone. */
-  List<Guest> guestsAt(BackedZone place) {
+  List<Guest> guestsAt(Host place) {
     List<Guest> found = new ArrayList<>();
     commitLock.lock();
     try {

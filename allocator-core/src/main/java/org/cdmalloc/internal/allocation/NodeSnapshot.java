@@ -14,27 +14,30 @@ import org.cdmalloc.internal.lifecycle.NodeStates;
  * @param addresses whose an address is
  * @param zones in the order in which they came
  * @param states of the nodes that come and go
+ * @param hasLost whether one of them was lost
  */
-record NodeSnapshot(AddressMap addresses, List<BackedZone> zones, NodeStates<Paths> states) {
+record NodeSnapshot(
+    AddressMap addresses, List<BackedZone> zones, NodeStates<Paths> states, boolean hasLost) {
   /** Without zones. */
   static final NodeSnapshot EMPTY =
-      new NodeSnapshot(AddressMap.EMPTY, List.of(), NodeStates.none());
+      new NodeSnapshot(AddressMap.EMPTY, List.of(), NodeStates.none(), false);
 
   /** Returns this snapshot with one more zone. */
   NodeSnapshot with(BackedZone zone, AddressMap extended) {
     List<BackedZone> all = new ArrayList<>(zones);
     all.add(zone);
-    return new NodeSnapshot(extended, List.copyOf(all), states);
+    return new NodeSnapshot(extended, List.copyOf(all), states, hasLost);
   }
 
   /** Returns this snapshot without a zone. */
   NodeSnapshot without(BackedZone zone) {
     List<BackedZone> rest = zones.stream().filter(other -> other != zone).toList();
-    return new NodeSnapshot(addresses.without(zone), rest, states);
+    return new NodeSnapshot(addresses.without(zone), rest, states, hasLost);
   }
 
   /** Returns this snapshot with other states. */
   NodeSnapshot with(UnaryOperator<NodeStates<Paths>> change) {
-    return new NodeSnapshot(addresses, zones, change.apply(states));
+    NodeStates<Paths> changed = change.apply(states);
+    return new NodeSnapshot(addresses, zones, changed, changed.hasFailed());
   }
 }

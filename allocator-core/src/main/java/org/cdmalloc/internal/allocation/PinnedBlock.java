@@ -17,17 +17,25 @@ import org.cdmalloc.spi.Residency;
 public final class PinnedBlock {
   private final HeldBlock block;
   private final AllocationPath allocation;
-  private final DeviceZone device;
+  private final Pinning pinning;
+  private final int node;
+  private final int backingNode;
   private final AtomicBoolean closed = new AtomicBoolean();
 
   /** Whether the block was allocated for the pin, and is freed with it. */
   private final boolean owned;
 
   private PinnedBlock(
-      HeldBlock block, AllocationPath allocation, DeviceZone device, boolean owned) {
+      HeldBlock block,
+      AllocationPath allocation,
+      Pinning pinning,
+      BackedZone target,
+      boolean owned) {
     this.block = block;
     this.allocation = allocation;
-    this.device = device;
+    this.pinning = pinning;
+    this.node = target.node();
+    this.backingNode = target.backingNode();
     this.owned = owned;
   }
 
@@ -35,16 +43,16 @@ public final class PinnedBlock {
   static PinnedBlock of(
       AllocationPath allocation,
       long address,
-      DeviceZone device,
       Destination target,
       Placement placement,
       boolean owned) {
     HeldBlock block = allocation.hold(address, HeldBlock.Use.PIN);
     boolean pinned = false;
     try {
-      block.pinning().pin(target, placement);
+      Pinning pinning = new Pinning(allocation, block, allocation.require(address).zone());
+      pinning.pin(target, placement);
       pinned = true;
-      return new PinnedBlock(block, allocation, device, owned);
+      return new PinnedBlock(block, allocation, pinning, target.zone(), owned);
     } finally {
       if (!pinned) {
         block.end(HeldBlock.Use.PIN);
@@ -65,12 +73,30 @@ public final class PinnedBlock {
       if (owned) {
         allocation.leave(block);
       }
-      block.pinning().unpin();
+      pinning.unpin();
       done = true;
     } finally {
       closed.set(done);
     }
     block.end(HeldBlock.Use.PIN);
+  }
+
+  /**
+   * Returns the node.
+   *
+   * @return the node that the block is kept on
+   */
+  public int node() {
+    return node;
+  }
+
+  /**
+   * Tells whether all pages lie on the node now.
+   *
+   * @return true if so
+   */
+  public boolean isInPlace() {
+    return residency().isAllOn(backingNode);
   }
 
   /**
@@ -107,7 +133,7 @@ public final class PinnedBlock {
    * @return one entry per OS page
    */
   public Residency residency() {
-    return block.pinning().residency();
+    return pinning.residency();
   }
 
   /**
@@ -120,7 +146,7 @@ public final class PinnedBlock {
     Map<Integer, Long> bytes = new TreeMap<>();
     for (int page = 0; page < residency.pages(); page++) {
       int node = residency.node(page);
-      if (node != device.backingNode() && (node >= 0 || node == Residency.NOT_PRESENT)) {
+      if (node != backingNode && (node >= 0 || node == Residency.NOT_PRESENT)) {
         bytes.merge(node, (long) residency.osPageBytes(), Long::sum);
       }
     }
@@ -128,8 +154,8 @@ public final class PinnedBlock {
     List<Displacement> displaced = new ArrayList<>();
     bytes.forEach(
         (node, there) -> {
-          Explanation why = source.explain(device.backingNode(), node);
-          displaced.add(new Displacement(device.node(), node, there, why.cause(), why.evidence()));
+          Explanation why = source.explain(backingNode, node);
+          displaced.add(new Displacement(node, node, there, why.cause(), why.evidence()));
         });
     return displaced;
   }
@@ -140,7 +166,7 @@ public final class PinnedBlock {
    * @return a sentence each
    */
   public List<String> hazards() {
-    return block.pinning().hazards();
+    return allocation.source().lockHazards(backingNode);
   }
 
   /**

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
-import java.util.List;
-import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
@@ -11,33 +9,35 @@ import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.Residency;
 
 /**
- * What keeps a held block on one node: it was moved there, is locked in memory, and was found
- * there. All pins of a block share it.
+ * Keeps a held block on one node: it is moved there, locked in memory, and asked for. Safe for use
+ * by any number of threads; what all pins of a block share is the block's {@link HeldBlock.Place}.
  */
 final class Pinning {
   /*
    * Algorithmic notes.
    *
-   * State: how many pins there are; the node's zone while there are any, and whether the block was
-   * moved there for them. Under the lock, which is held while pages are moved and locked: a second pin
-   * waits until the first one is in place, or failed.
-   *
-   * The block is held before, so that its user can neither move nor free it meanwhile. Locks are taken
-   * in the order this lock, those of moves and commits, a zone's.
+   * The place's lock is held while pages are moved and locked: a second pin of a block waits until the
+   * first one is in place, or failed. The block is held before, so that its user can neither move nor
+   * free it meanwhile. Locks are taken in the order the place's, those of moves and commits, a zone's.
    */
 
-  private final HeldBlock block;
   private final AllocationPath allocation;
-  private final ReentrantLock lock = new ReentrantLock();
+  private final HeldBlock block;
+  private final BackedZone zone;
+  private final HeldBlock.Place place;
 
-  // Guarded by lock.
-  private int pins;
-  private BackedZone place;
-  private boolean moved;
-
-  Pinning(HeldBlock block, AllocationPath allocation) {
-    this.block = block;
+  /**
+   * Prepares to pin a block.
+   *
+   * @param allocation explains what cannot be done
+   * @param block a block that is held
+   * @param zone the block's zone
+   */
+  Pinning(AllocationPath allocation, HeldBlock block, BackedZone zone) {
     this.allocation = allocation;
+    this.block = block;
+    this.zone = zone;
+    this.place = block.place();
   }
 
   /**
@@ -47,49 +47,54 @@ final class Pinning {
    * @param placement what named it, for messages
    */
   void pin(Destination target, Placement placement) {
-    lock.lock();
+    place.lock().lock();
     try {
-      if (pins == 0) {
+      if (place.pins() == 0) {
         requireWholeOsPages();
-        boolean kept = false;
-        try {
-          moved = moveTo(target, placement);
-          lockMemory(target, placement);
-          requireInPlace(target, placement);
-          kept = true;
-        } finally {
-          if (!kept) {
-            letGo();
-          }
-        }
-        place = target.zone();
-      } else if (place != target.zone()) {
+        place.pinned(target.zone(), putInPlace(target, placement));
+      } else if (place.host() == target.zone()) {
+        place.pinned(target.zone(), false);
+      } else {
         throw new IllegalStateException(
             "block is pinned on another node: "
                 + block
                 + ", node="
-                + place.node()
+                + place.host().node()
                 + ", wanted="
                 + target.zone().node()
                 + "; close that pin first");
       }
-      pins++;
     } finally {
-      lock.unlock();
+      place.lock().unlock();
+    }
+  }
+
+  private boolean putInPlace(Destination target, Placement placement) {
+    boolean moved = false;
+    boolean kept = false;
+    try {
+      moved = moveTo(target, placement);
+      lockMemory(target, placement);
+      requireInPlace(target, placement);
+      kept = true;
+      return moved;
+    } finally {
+      if (!kept) {
+        letGo(moved);
+      }
     }
   }
 
   /** Ends a pin; the last one lets the block go. */
   void unpin() {
-    lock.lock();
+    place.lock().lock();
     try {
-      if (pins == 1) {
-        letGo();
-        place = null;
+      if (place.pins() == 1) {
+        letGo(place.isMoved());
       }
-      pins--;
+      place.unpinned();
     } finally {
-      lock.unlock();
+      place.lock().unlock();
     }
   }
 
@@ -107,15 +112,14 @@ final class Pinning {
 
   /** Moves the block if it is not there; returns whether it was. */
   private boolean moveTo(Destination target, Placement placement) {
-    if (block.zone().nodesOf(block.page(), block.pages()).equals(target.nodes())) {
+    if (zone.nodesOf(block.page(), block.pages()).equals(target.nodes())) {
       return false;
     }
     if (block.isLent()) {
       throw new IllegalStateException(
           "block is lent and lies elsewhere: " + block + "; pin it before, or once it is returned");
     }
-    MovedBlocks.Answer answer =
-        block.zone().move(block.offset(), block, target.host(block.account()));
+    MovedBlocks.Answer answer = zone.move(block.offset(), block, target.host(block.account()));
     if (answer.refusal() != null) {
       throw allocation.noRoom(block.bytes(), answer.refusal(), target.zone(), placement);
     }
@@ -134,7 +138,7 @@ final class Pinning {
   }
 
   private void lockMemory(Destination target, Placement placement) {
-    LockResult result = block.zone().lock(block.offset(), block.bytes());
+    LockResult result = zone.lock(block.offset(), block.bytes());
     if (!result.isLocked()) {
       Refusal refusal = new Refusal(Reason.LOCK_REFUSED, result.detail());
       throw allocation.noRoom(block.bytes(), refusal, target.zone(), placement);
@@ -142,7 +146,7 @@ final class Pinning {
   }
 
   private void requireInPlace(Destination target, Placement placement) {
-    Residency residency = block.zone().residency(block.offset(), block.bytes());
+    Residency residency = zone.residency(block.offset(), block.bytes());
     int wanted = target.zone().backingNode();
     for (int page = 0; page < residency.pages(); page++) {
       int node = residency.node(page);
@@ -163,33 +167,22 @@ final class Pinning {
   }
 
   /** Unlocks the block, and sends it home if it came for the pin and its user still has it. */
-  private void letGo() {
-    block.zone().unlock(block.offset(), block.bytes());
+  private void letGo(boolean moved) {
+    zone.unlock(block.offset(), block.bytes());
     if (moved && !block.isLeft() && !block.isLent()) {
       goHome();
     }
-    moved = false;
   }
 
   /** Where there is no room at home any more it stays where it is. */
   private void goHome() {
-    if (block.zone().isOpen()) {
-      block.zone().move(block.offset(), block, block.zone());
+    if (zone.isOpen()) {
+      zone.move(block.offset(), block, zone);
     }
   }
 
   /** Returns where the pages are now. */
   Residency residency() {
-    return block.zone().residency(block.offset(), block.bytes());
-  }
-
-  /** Returns what may move them, in words. */
-  List<String> hazards() {
-    lock.lock();
-    try {
-      return place == null ? List.of() : allocation.source().lockHazards(place.backingNode());
-    } finally {
-      lock.unlock();
-    }
+    return zone.residency(block.offset(), block.bytes());
   }
 }

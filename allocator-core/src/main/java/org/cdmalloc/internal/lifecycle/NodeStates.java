@@ -107,6 +107,15 @@ public final class NodeStates<P> {
   }
 
   /**
+   * Tells whether a node was lost.
+   *
+   * @return false as a rule
+   */
+  public boolean hasFailed() {
+    return !failed.isEmpty();
+  }
+
+  /**
    * Returns the nodes that were lost.
    *
    * @return their numbers; empty as a rule
