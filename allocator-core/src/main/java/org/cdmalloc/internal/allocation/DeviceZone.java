@@ -12,6 +12,8 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.DeviceBlock;
 import org.cdmalloc.DrainReport;
+import org.cdmalloc.DrainReport.Blocker;
+import org.cdmalloc.DrainReport.Cause;
 import org.cdmalloc.HolderReport;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.NodeAttributes;
@@ -225,14 +227,21 @@ public final class DeviceZone implements Paths {
     Drain drain = new Drain(allocation, zone, demotion());
     drain.moveAway();
     boolean empty = drain.vacate();
-    for (int looks = 0; !empty && looks < LOOKS && drain.mayEndSoon(); looks++) {
+    List<Blocker> blockers = empty ? List.of() : drain.blockers();
+    // What was freed since then is no blocker, and the node may be empty by now.
+    for (int looks = 0; !empty && looks < LOOKS && mayEndSoon(blockers); looks++) {
       LockSupport.parkNanos(BETWEEN_LOOKS_NANOS);
       empty = drain.vacate();
+      blockers = empty ? List.of() : drain.blockers();
     }
     if (empty && state() == NodeState.DRAINING) {
       goOffline();
     }
-    return new DrainReport(node, state(), drain.movedBytes(), empty ? List.of() : drain.blockers());
+    return new DrainReport(node, state(), drain.movedBytes(), blockers);
+  }
+
+  private static boolean mayEndSoon(List<Blocker> blockers) {
+    return blockers.stream().allMatch(blocker -> blocker.cause() == Cause.IN_WORK);
   }
 
   /** Returns where blocks go that have to give way, or null if they stay. */

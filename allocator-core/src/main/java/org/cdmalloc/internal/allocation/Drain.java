@@ -84,11 +84,6 @@ final class Drain {
     return zone.vacate() && zone.zone().committedPages() == 0;
   }
 
-  /** Tells whether all that lies there is about to be free, or to be a block. */
-  boolean mayEndSoon() {
-    return blockers().stream().allMatch(blocker -> blocker.cause() == Cause.IN_WORK);
-  }
-
   long movedBytes() {
     return movedBytes;
   }
