@@ -174,6 +174,24 @@ abstract class ZeroingContract extends BufferContract {
   }
 
   @Test
+  void aLostNodeChangesNothingForBlocksThatLieElsewhere() {
+    try (NodeAllocator zeroing = open(Zeroing.ON_FREE)) {
+      DeviceNode device = deviceOf(zeroing);
+      long lost = device.allocate(PAGE);
+      ByteBuffer there = watched.look(lost, PAGE);
+      fill(there, DIRT);
+      ByteBuffer buffer = zeroing.allocateBuffer(PAGE, NODE_0);
+      fill(buffer, DIRT);
+      device.fail("of the test");
+      zeroing.free(buffer);
+      assertPages("0", buffer);
+      // "Such blocks can be freed, and are not touched then."
+      zeroing.free(lost);
+      assertPages("D", there);
+    }
+  }
+
+  @Test
   void closingAnArenaZeroesItsBlocksWhereThatIsWanted() {
     try (NodeAllocator zeroing = open(Zeroing.ON_FREE)) {
       List<ByteBuffer> buffers = new ArrayList<>();

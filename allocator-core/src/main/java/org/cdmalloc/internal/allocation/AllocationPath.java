@@ -135,10 +135,12 @@ public final class AllocationPath {
                 + source.name()
                 + ", zeroing=ON_FREE; choose Zeroing.NEVER");
       }
-      nodes = change.apply(nodes.with(zone, extend.apply(nodes.addresses(), zone)), zone);
+      NodeSnapshot extended =
+          change.apply(nodes.with(zone, extend.apply(nodes.addresses(), zone)), zone);
       if (zone.shares().isEmpty()) {
         reclaim.attach(zone);
       }
+      nodes = extended;
       known = true;
       return zone;
     } finally {
@@ -504,6 +506,11 @@ public final class AllocationPath {
     return held;
   }
 
+  /** Tells whether no part of a block lies on a node that was lost, whose memory is not touched. */
+  private boolean isSound(BackedZone zone, long offset, int pages) {
+    return !nodes.hasLost() || LostNodes.of(nodes, zone, BackedZone.page(offset), pages).isEmpty();
+  }
+
   /**
    * Throws if part of a block lies on a node that was lost.
    *
@@ -521,10 +528,9 @@ public final class AllocationPath {
   }
 
   private int free(BackedZone zone, long offset, BlockOwner owner) {
-    // Memory of a node that was lost is not touched.
-    if (zeroesWhenFreed(zone.node(), owner) && !nodes.hasLost()) {
+    if (zeroesWhenFreed(zone.node(), owner)) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
-      if (pages > 0 && owner(zone, offset) == owner) {
+      if (pages > 0 && owner(zone, offset) == owner && isSound(zone, offset, pages)) {
         zone.zero(offset, BackedZone.offset(pages));
       }
     }

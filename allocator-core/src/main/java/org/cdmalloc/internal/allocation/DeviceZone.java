@@ -44,8 +44,8 @@ public final class DeviceZone implements Paths {
    * and drainLock, which is held while the node is brought online or drained: one at a time.
    *
    * Invariants: (I1) while the row has paths, their zone is known to the allocation; (I2) the zone is
-   * isolated before the row says DRAINING, FAILED or OFFLINE, and is not any more before it says
-   * ONLINE again; (I3) a zone is given up only while it is isolated and has no live block.
+   * isolated right after the row says DRAINING or FAILED, before a drain looks at anything, and not any
+   * more before the row says ONLINE again; (I3) a zone is given up only while it is isolated and has no live block.
    *
    * A request that read the row before it changed walks a zone that is isolated, finds nothing, and is
    * told why; or it had found its block before, and then the block is one of those that block the
@@ -168,6 +168,9 @@ public final class DeviceZone implements Paths {
             node,
             this::paths,
             empty);
+    if (state() == NodeState.FAILED) {
+      zone.zone().isolate(true);
+    }
     if (empty != null) {
       empty.remove();
     }
@@ -234,7 +237,7 @@ public final class DeviceZone implements Paths {
       empty = drain.vacate();
       blockers = empty ? List.of() : drain.blockers();
     }
-    if (empty && state() == NodeState.DRAINING) {
+    if (empty) {
       goOffline();
     }
     return new DrainReport(node, state(), drain.movedBytes(), blockers);
@@ -256,15 +259,19 @@ public final class DeviceZone implements Paths {
             .orElseThrow();
   }
 
+  /** The last step of a drain, unless the node was lost meanwhile. */
   private void goOffline() {
     boolean gone = zone.zone().liveRuns() == 0;
     allocation.publish(
         nodes -> {
+          if (nodes.states().of(node).state() == NodeState.FAILED) {
+            return nodes;
+          }
           NodeSnapshot after =
               nodes.with(states -> states.become(node, NodeState.OFFLINE, null, ""));
           return gone ? after.without(zone) : after;
         });
-    if (gone) {
+    if (gone && state() == NodeState.OFFLINE) {
       BackedZone given = zone;
       zone = null;
       given.remove();

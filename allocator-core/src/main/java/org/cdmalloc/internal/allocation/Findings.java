@@ -145,6 +145,8 @@ final class Findings {
 
   /** Returns what is known, of all windows. */
   synchronized List<Displacement> displacements() {
+    // The zone of a node that went offline is gone with what was displaced in it.
+    known.keySet().removeIf(zone -> !zone.isOpen());
     List<Displacement> all = new ArrayList<>();
     known.values().forEach(windows -> windows.values().forEach(all::addAll));
     return sum(all);

@@ -3,15 +3,15 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
+import org.cdmalloc.internal.account.OuterOwner;
 import org.cdmalloc.internal.zone.Zone;
 
 /**
  * A live block that somebody uses beside its user: it is pinned, or lent to a device. Who frees it
  * meanwhile is done with it; its memory goes when the last use ends.
  */
-final class HeldBlock implements BlockOwner {
+final class HeldBlock extends OuterOwner {
   /*
    * Algorithmic notes.
    *
@@ -21,7 +21,7 @@ final class HeldBlock implements BlockOwner {
    *
    * Invariants: (I1) until it ended, this is the run's owner in the zone; (I2) a use begins only
    * while it has not ended and the block has not been left; (I3) a block that was left is freed once:
-   * by whoever ends the last use.
+   * by whoever ends the last use; where that fails it is live again.
    *
    * A free finds this as the run's owner and leaves it here. Or it took the block from the inner
    * owner just before the block was held, and finds this when it comes to the zone: then the inner
@@ -88,9 +88,6 @@ final class HeldBlock implements BlockOwner {
   private final Home home;
   private final int page;
 
-  /** Null where the run has no owner otherwise. */
-  private final BlockOwner inner;
-
   private final Place place = new Place();
   private final ReentrantLock lock = new ReentrantLock();
 
@@ -109,9 +106,9 @@ final class HeldBlock implements BlockOwner {
    * @param free frees the block once its user left it and the last use ended
    */
   HeldBlock(Home home, int page, BlockOwner inner, Consumer<HeldBlock> free) {
+    super(inner);
     this.home = home;
     this.page = page;
-    this.inner = inner;
     this.free = free;
   }
 
@@ -133,7 +130,10 @@ final class HeldBlock implements BlockOwner {
     }
   }
 
-  /** Ends a use; the last one frees the block if its user left it. */
+  /**
+   * Ends a use; the last one frees the block if its user left it. If that fails, the block is the
+   * inner owner's again, so that it can be freed.
+   */
   void end(Use use) {
     boolean frees = false;
     lock.lock();
@@ -141,17 +141,34 @@ final class HeldBlock implements BlockOwner {
       if (pins + loans == 1) {
         frees = left;
         if (!left) {
-          home.zone().exchangeOwner(page, this, inner);
+          giveBack();
         }
-        ended = true;
       }
       count(use, -1);
     } finally {
       lock.unlock();
     }
     if (frees) {
-      free.accept(this);
+      free();
     }
+  }
+
+  private void free() {
+    boolean freed = false;
+    try {
+      free.accept(this);
+      freed = true;
+    } finally {
+      if (!freed) {
+        stay();
+      }
+    }
+  }
+
+  /** Makes the inner owner the run's again; the lock is held. */
+  private void giveBack() {
+    home.zone().exchangeOwner(page, this, inner());
+    ended = true;
   }
 
   private void count(Use use, int more) {
@@ -166,7 +183,7 @@ final class HeldBlock implements BlockOwner {
   boolean leaveFor(BlockOwner owner) {
     lock.lock();
     try {
-      if (owner != inner || ended) {
+      if (owner != inner() || ended) {
         return false;
       }
       left = true;
@@ -177,17 +194,7 @@ final class HeldBlock implements BlockOwner {
   }
 
   boolean isOver(BlockOwner owner) {
-    return owner == inner;
-  }
-
-  /** Tells whether the block's memory must stay where it is. */
-  boolean isPinned() {
-    lock.lock();
-    try {
-      return pins > 0;
-    } finally {
-      lock.unlock();
-    }
+    return owner == inner();
   }
 
   /** Tells whether a device may be using the block. */
@@ -221,13 +228,10 @@ final class HeldBlock implements BlockOwner {
   }
 
   @Override
-  public void handOver() {}
-
-  @Override
   public boolean isLive() {
     lock.lock();
     try {
-      return !left && !ended && (inner == null || inner.isLive());
+      return !left && !ended && (inner() == null || inner().isLive());
     } finally {
       lock.unlock();
     }
@@ -237,7 +241,7 @@ final class HeldBlock implements BlockOwner {
   public boolean leave() {
     lock.lock();
     try {
-      if (left || ended || (inner != null && !inner.leave())) {
+      if (left || ended || (inner() != null && !inner().leave())) {
         return false;
       }
       left = true;
@@ -255,37 +259,17 @@ final class HeldBlock implements BlockOwner {
 
   @Override
   public void stay() {
-    throw new IllegalStateException("a held block is not freed by whoever leaves it: page=" + page);
-  }
-
-  @Override
-  public void freed(long bytes) {
-    if (inner != null) {
-      inner.freed(bytes);
-    }
-  }
-
-  @Override
-  public Account account() {
-    return inner == null ? null : inner.account();
-  }
-
-  @Override
-  public long spilledBytes() {
-    return inner == null ? 0 : inner.spilledBytes();
-  }
-
-  @Override
-  public void arrived(long bytes, long there) {
-    if (inner != null) {
-      inner.arrived(bytes, there);
-    }
-  }
-
-  @Override
-  public void cancelSpill() {
-    if (inner != null) {
-      inner.cancelSpill();
+    lock.lock();
+    try {
+      if (home.zone().owner(page) == this) {
+        left = false;
+        if (inner() != null) {
+          inner().stay();
+        }
+        giveBack();
+      }
+    } finally {
+      lock.unlock();
     }
   }
 

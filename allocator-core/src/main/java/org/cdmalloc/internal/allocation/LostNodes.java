@@ -9,6 +9,18 @@ final class LostNodes {
   private LostNodes() {}
 
   /**
+   * Returns the nodes on which part of a block lies and that were lost.
+   *
+   * @param nodes what is known of nodes
+   * @param zone the block's zone
+   * @param page its first page
+   * @param pages its length
+   */
+  static NodeMask of(NodeSnapshot nodes, BackedZone zone, int page, int pages) {
+    return zone.nodesOf(page, pages).and(nodes.states().failed());
+  }
+
+  /**
    * Throws if part of a block lies on a node that was lost.
    *
    * @param nodes what is known of nodes
@@ -19,7 +31,7 @@ final class LostNodes {
    * @throws NodeFailedException if so
    */
   static void requireSound(NodeSnapshot nodes, BackedZone zone, int page, int pages, long address) {
-    NodeMask lost = zone.nodesOf(page, pages).and(nodes.states().failed());
+    NodeMask lost = of(nodes, zone, page, pages);
     if (!lost.isEmpty()) {
       int node = lost.first();
       throw new NodeFailedException(

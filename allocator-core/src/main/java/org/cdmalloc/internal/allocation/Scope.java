@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.MoveReport;
 import org.cdmalloc.Placement;
-import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
+import org.cdmalloc.internal.account.OuterOwner;
 
 /**
  * Blocks that are freed together. Each block knows its scope by its owner in the zone, so that it
@@ -26,22 +26,15 @@ public final class Scope {
    */
 
   /** A block of the scope: what its run's owner is in the zone. */
-  final class Block implements BlockOwner {
-    /** Null where nobody pays. */
-    private final BlockOwner payer;
-
+  final class Block extends OuterOwner {
     private long address;
     private Block previous;
     private Block next;
     private boolean linked;
 
     private Block(BlockOwner payer) {
-      this.payer = payer;
+      super(payer);
     }
-
-    /** Entering the scope hands the block over. */
-    @Override
-    public void handOver() {}
 
     @Override
     public boolean isLive() {
@@ -74,37 +67,6 @@ public final class Scope {
         link(this);
       } finally {
         lock.unlock();
-      }
-    }
-
-    @Override
-    public void freed(long bytes) {
-      if (payer != null) {
-        payer.freed(bytes);
-      }
-    }
-
-    @Override
-    public Account account() {
-      return payer == null ? null : payer.account();
-    }
-
-    @Override
-    public long spilledBytes() {
-      return payer == null ? 0 : payer.spilledBytes();
-    }
-
-    @Override
-    public void arrived(long bytes, long there) {
-      if (payer != null) {
-        payer.arrived(bytes, there);
-      }
-    }
-
-    @Override
-    public void cancelSpill() {
-      if (payer != null) {
-        payer.cancelSpill();
       }
     }
   }

@@ -123,6 +123,23 @@ final class FailedFreeTest {
   }
 
   @Test
+  void aHeldBlockThatCouldNotBeFreedIsItsOwnersAgain() {
+    Payer owner = new Payer();
+    long block = allocate(owner);
+    owner.handOver();
+    HeldBlock held = allocation.hold(block, HeldBlock.Use.LOAN);
+    allocation.free(block);
+    fails = true;
+    assertThrows(InternalError.class, () -> held.end(HeldBlock.Use.LOAN));
+    fails = false;
+    assertTrue(owner.isLive());
+    allocation.free(block);
+    assertEquals(0, account.quota().usedBytes());
+    assertEquals(0, allocation.zones().get(0).zone().liveRuns());
+    assertThrows(MemoryCorruptionError.class, () -> allocation.free(block));
+  }
+
+  @Test
   void aBlockOfAScopeThatCouldNotBeFreedGoesWithTheNextClose() {
     Scope scope = new Scope(allocation);
     for (BlockOwner payer : new BlockOwner[] {null, new Payer(), null}) {
