@@ -37,6 +37,17 @@ import org.cdmalloc.internal.allocation.LentBlock;
  * room waits for them, at most 50 ms; one that may spill does so before it spills, and again for
  * the system nodes.
  *
+ * <p><b>Eviction.</b> Where {@link NodeAttributes#evict()} is set, blocks of the node's holders
+ * give way to a request that finds no room, to a block that is moved here, pinned here or lent:
+ * those first that were not used for the longest time, as far as that is told here, which is when
+ * they were allocated, moved, pinned or lent; that a CPU or the device reads or writes a block is
+ * not seen. They go to the node's demotion target, below the spill ceiling and above that node's
+ * low mark, keep their addresses and contents, and stay charged. What is pinned or lent stays, and
+ * so do blocks of system memory that were moved here. A block that gave way comes back when it is
+ * lent or pinned, or moved here by hand, and lies in system memory until then, though its holder
+ * may not spill. {@link NodeReport#demotedBytes()} and {@link NodeReport#promotedBytes()} tell
+ * whether blocks go to and fro.
+ *
  * <p><b>Cost.</b> A block costs some hundred bytes of the Java heap while it is live, in an arena
  * some hundred and twenty; a request takes a step for each capability up to the root. Safe for use
  * by any number of threads.
@@ -346,7 +357,8 @@ public final class DeviceNode {
   /**
    * Lends a block to the device: from now on it is the device's, until the loan ends. Freeing it
    * meanwhile is allowed, and done when the loan ends; it is not moved, and the node does not go
-   * offline. Blocks that were spilled are lent where they lie.
+   * offline. Blocks that were spilled, or moved away and find no room here, are lent where they
+   * lie.
    *
    * @param address the first byte of a block that is charged to this holder or to one below it
    * @return the loan, for the device side; see there for who sees what is written
@@ -370,9 +382,11 @@ public final class DeviceNode {
    * @param attributes those of {@link NodeAttributes#COHERENT_DEVICE}, changed where the node is to
    *     differ
    * @throws NodeAccessException if this is not the node's root capability
-   * @throws IllegalArgumentException if the demotion target is no system node with memory
+   * @throws IllegalArgumentException if the demotion target is no system node with memory, or the
+   *     node is to evict and has less than 2 MiB
    * @throws NodeFailedException if the node was lost
-   * @throws IllegalStateException if the node is online or draining
+   * @throws IllegalStateException if the node is online or draining, or is to evict from now on and
+   *     has live blocks, which lie elsewhere: the addresses for that are reserved before the first
    */
   public void setAttributes(NodeAttributes attributes) {
     Objects.requireNonNull(attributes, "attributes");

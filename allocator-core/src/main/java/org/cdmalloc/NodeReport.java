@@ -29,6 +29,12 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param movedOutBytes what live blocks of the node's own zone hold of other nodes, because they
  *     were moved there
  * @param movedInBytes what blocks of other zones hold of this node, because they were moved here
+ * @param demotedBytes what was ever moved of the node's own blocks to its demotion target, by
+ *     drains and to make room; never less than before, until the node is brought online without
+ *     blocks
+ * @param promotedBytes how much of that ever came back to the node: where both grow side by side,
+ *     blocks are moved out that are still in use, and the device is too small for its holders. Of
+ *     the same kind as {@code pgdemote} and {@code pgpromote} in the kernel's {@code /proc/vmstat}
  * @param liveBlocks how many blocks of the node's own zone are live
  * @param marks the levels of free memory at which requests are turned away
  * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup> in the node's own zone, committed
@@ -49,6 +55,8 @@ public record NodeReport(
     long displacedBytes,
     long movedOutBytes,
     long movedInBytes,
+    long demotedBytes,
+    long promotedBytes,
     long liveBlocks,
     Marks marks,
     List<Integer> freeBlocksPerOrder,
@@ -68,6 +76,8 @@ public record NodeReport(
    * @param displacedBytes as {@link #displacedBytes()}
    * @param movedOutBytes as {@link #movedOutBytes()}
    * @param movedInBytes as {@link #movedInBytes()}
+   * @param demotedBytes as {@link #demotedBytes()}
+   * @param promotedBytes as {@link #promotedBytes()}
    * @param liveBlocks as {@link #liveBlocks()}
    * @param marks as {@link #marks()}
    * @param freeBlocksPerOrder as {@link #freeBlocksPerOrder()}
@@ -98,6 +108,8 @@ public record NodeReport(
         backingNode,
         state,
         capacityBytes,
+        0,
+        0,
         0,
         0,
         0,

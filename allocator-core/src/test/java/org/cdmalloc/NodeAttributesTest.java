@@ -53,8 +53,8 @@ final class NodeAttributesTest {
   }
 
   /** By the words of the Javadoc, not by how it is checked. */
-  private static boolean isValue(boolean reclaim, OptionalInt target, long ceiling) {
-    return ceiling >= 0 && (reclaim || target.isEmpty());
+  private static boolean isValue(boolean reclaim, OptionalInt target, boolean evict, long ceiling) {
+    return ceiling >= 0 && (target.isEmpty() ? !evict : reclaim);
   }
 
   private static boolean fits(int node, OptionalInt target, long ceiling) {
@@ -70,40 +70,42 @@ final class NodeAttributesTest {
     long[] ceilings = {Long.MIN_VALUE, -1, 0, 1, MIB, NodeAttributes.UNLIMITED};
     int taken = 0;
     int refused = 0;
-    for (boolean reclaim : new boolean[] {true, false}) {
-      for (boolean pin : new boolean[] {true, false}) {
-        for (OptionalInt target : targets()) {
-          for (long ceiling : ceilings) {
-            if (!isValue(reclaim, target, ceiling)) {
-              assertThrows(
-                  IllegalArgumentException.class,
-                  () -> new NodeAttributes(reclaim, target, pin, ceiling));
-              continue;
-            }
-            NodeAttributes attributes = new NodeAttributes(reclaim, target, pin, ceiling);
-            for (int node : nodes) {
-              String row = node + " " + attributes;
-              if (fits(node, target, ceiling)) {
-                try (NodeAllocator memory = builder().attributes(node, attributes).open()) {
-                  assertEquals(attributes, memory.attributes(node), row);
-                }
-                taken++;
-              } else {
-                NodeAllocator.Builder wrong = builder().attributes(node, attributes);
-                String message =
-                    assertThrows(IllegalArgumentException.class, wrong::open, row).getMessage();
-                assertTrue(message.contains("node=" + node), message);
-                assertTrue(message.contains("; "), message);
-                refused++;
+    for (int flags = 0; flags < 8; flags++) {
+      boolean reclaim = (flags & 1) != 0;
+      boolean pin = (flags & 2) != 0;
+      boolean evict = (flags & 4) != 0;
+      for (OptionalInt target : targets()) {
+        for (long ceiling : ceilings) {
+          if (!isValue(reclaim, target, evict, ceiling)) {
+            assertThrows(
+                IllegalArgumentException.class,
+                () -> new NodeAttributes(reclaim, target, evict, pin, ceiling));
+            continue;
+          }
+          NodeAttributes attributes = new NodeAttributes(reclaim, target, evict, pin, ceiling);
+          for (int node : nodes) {
+            String row = node + " " + attributes;
+            if (fits(node, target, ceiling)) {
+              try (NodeAllocator memory = builder().attributes(node, attributes).open()) {
+                assertEquals(attributes, memory.attributes(node), row);
               }
+              taken++;
+            } else {
+              NodeAllocator.Builder wrong = builder().attributes(node, attributes);
+              String message =
+                  assertThrows(IllegalArgumentException.class, wrong::open, row).getMessage();
+              assertTrue(message.contains("node=" + node), message);
+              assertTrue(message.contains("; "), message);
+              refused++;
             }
           }
         }
       }
     }
-    // System nodes: reclaim and pins alone; devices: one to three targets and four ceilings more.
-    assertEquals(2 * 4 + 2 * 2 * 4 * (1 + 3), taken);
-    assertEquals((2 * 4 * (1 + 9)) * nodes.length - taken, refused);
+    // System nodes: reclaim and pins alone. Devices: no target with or without reclaim, or one of
+    // two, with or without eviction; and four ceilings.
+    assertEquals(2 * 4 + 2 * 2 * 4 * (2 + 2 * 2), taken);
+    assertEquals(2 * 4 * (2 + 8 * 2) * nodes.length - taken, refused);
   }
 
   @Test
@@ -115,6 +117,13 @@ final class NodeAttributesTest {
     NodeAttributes demoting = NodeAttributes.SYSTEM.withDemotionTarget(1);
     assertThrows(IllegalArgumentException.class, () -> demoting.withReclaim(false));
     assertEquals(NodeAttributes.SYSTEM, demoting.withoutDemotionTarget());
+    assertRefused(
+        "eviction without a place to go: evict=true, demotionTarget=none;"
+            + " call withDemotionTarget(node) first, or withEvict(false)",
+        () -> NodeAttributes.COHERENT_DEVICE.withEvict(true));
+    NodeAttributes evicting = demoting.withEvict(true);
+    assertThrows(IllegalArgumentException.class, evicting::withoutDemotionTarget);
+    assertEquals(demoting, evicting.withEvict(false));
     assertRefused(
         "spill ceiling is negative: spillCeilingBytes=-1;"
             + " give 0 or more, or NodeAttributes.UNLIMITED",
@@ -140,6 +149,13 @@ final class NodeAttributesTest {
             + NodeAttributes.SYSTEM
             + "; name one of nodes 0-1,3-4,9",
         () -> builder().attributes(WITHOUT_MEMORY, NodeAttributes.SYSTEM).open());
+    NodeAttributes evicting =
+        NodeAttributes.COHERENT_DEVICE.withReclaim(true).withDemotionTarget(0).withEvict(true);
+    assertRefused(
+        "a device as small as that cannot evict: node=9, capacity_bytes=2093056,"
+            + " unit_bytes=2097152; raise capacity(node, bytes), or call withEvict(false)",
+        () -> builder().capacity(ARENA, 2 * MIB - 4096).attributes(ARENA, evicting).open());
+    builder().capacity(ARENA, 2 * MIB).attributes(ARENA, evicting).open().close();
     try (NodeAllocator memory = builder().open()) {
       assertRefused(
           "node has no capacity here: node=2; name one of nodes [0, 1, 3, 4, 9]",

@@ -13,7 +13,7 @@ import org.cdmalloc.topology.NodeMask;
 import org.junit.jupiter.api.Test;
 
 /** What {@link NodeAllocator.Builder} takes, refuses, and does unless it is told. */
-abstract class OptionContract extends LoanContract {
+abstract class OptionContract extends EvictionContract {
   /**
    * Asserts that an option is refused, at once or by open, and that the message tells its value.
    */

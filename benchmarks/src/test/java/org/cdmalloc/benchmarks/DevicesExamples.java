@@ -33,6 +33,7 @@ import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.NodeAccessException;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeAttributes;
+import org.cdmalloc.NodeReport;
 import org.cdmalloc.NodeState;
 import org.cdmalloc.Placement;
 import org.cdmalloc.Registration;
@@ -189,6 +190,34 @@ abstract class DevicesExamples {
     // docs: end
     assertTrue(cached.size() <= 8, cached::toString);
     cached.forEach(memory::free);
+  }
+
+  @Test
+  void moreIsUsedThanTheDeviceHas() {
+    // docs: evict
+    device.offline();
+    device.setAttributes(
+        NodeAttributes.COHERENT_DEVICE
+            .withReclaim(true)
+            .withDemotionTarget(0) // where blocks go that give way
+            .withEvict(true)
+            .withSpillCeiling(8 << 20)); // how much, all together
+    device.online();
+    List<Long> layers = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      layers.add(device.allocate(1 << 20)); // of 8 MiB
+    }
+    for (long layer : layers) {
+      DeviceLoan loan = device.lend(layer); // comes back to the device first, and others give way
+      loan.complete(); // by the device
+    }
+    NodeReport report = memory.report().node(9);
+    long out = report.demotedBytes();
+    long back = report.promotedBytes(); // as much as that, again and again: the device is too small
+    // docs: end
+    assertTrue(out >= 12 * MEBIBYTE, report::toString);
+    assertTrue(back > 8 * MEBIBYTE && back <= out, report::toString);
+    layers.forEach(memory::free);
   }
 
   @Test

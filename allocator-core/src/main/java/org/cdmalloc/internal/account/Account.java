@@ -414,12 +414,31 @@ public final class Account {
   }
 
   /**
+   * Returns when something was last asked for or freed in this account or one below, or when it was
+   * made.
+   *
+   * @return the time of the account's clock
+   */
+  public long lastUseNanos() {
+    return lastUseNanos;
+  }
+
+  /**
+   * Returns the time.
+   *
+   * @return nanoseconds of the account's clock, which count from anywhere
+   */
+  public long nowNanos() {
+    return nanoTime.getAsLong();
+  }
+
+  /**
    * Returns the time since something was last asked for or freed in this account or one below, or
    * since it was made.
    *
    * @return nanoseconds
    */
   public long idleNanos() {
-    return Math.max(0, nanoTime.getAsLong() - lastUseNanos);
+    return Math.max(0, nowNanos() - lastUseNanos);
   }
 }

@@ -65,6 +65,16 @@ public interface BlockOwner {
    */
   void arrived(long bytes, long there);
 
+  /** Takes note that the block is used now. */
+  void used();
+
+  /**
+   * Returns when the block was used last, as far as that was told: allocated, moved, or held.
+   *
+   * @return the time of the account's clock; 0 for a block for which nobody pays
+   */
+  long usedNanos();
+
   /** Gives back what the budgets pay for: nobody will free the block. */
   void cancelSpill();
 }

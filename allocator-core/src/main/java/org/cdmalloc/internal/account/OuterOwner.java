@@ -53,6 +53,18 @@ public abstract class OuterOwner implements BlockOwner {
   }
 
   @Override
+  public final void used() {
+    if (inner != null) {
+      inner.used();
+    }
+  }
+
+  @Override
+  public final long usedNanos() {
+    return inner == null ? 0 : inner.usedNanos();
+  }
+
+  @Override
   public final void cancelSpill() {
     if (inner != null) {
       inner.cancelSpill();

@@ -16,7 +16,8 @@ public final class PaidBlock implements BlockOwner {
    * makes a left block live again; the bytes that the budgets pay for.
    *
    * Invariants: a block is freed by the one thread that made it left, or by the request that it is in
-   * work of: nobody can free what was not handed out yet, though its run is taken already. The
+   * work of: nobody can free what was not handed out yet, though its run is taken already. The time of
+   * the last use is a plain figure. The
    * budgets' bytes only become fewer: when pages are moved to the device, and all when the block is
    * freed, or is not spilled after all. Whoever lowers the number gives the difference back, so each
    * byte goes back once.
@@ -36,6 +37,7 @@ public final class PaidBlock implements BlockOwner {
   private final Account account;
   private volatile int state = IN_WORK;
   private volatile long spilledBytes;
+  private volatile long usedNanos;
 
   /**
    * Makes a block in work, for which the account was charged.
@@ -44,6 +46,7 @@ public final class PaidBlock implements BlockOwner {
    */
   public PaidBlock(Account account) {
     this.account = account;
+    this.usedNanos = account.lastUseNanos();
   }
 
   /**
@@ -108,6 +111,16 @@ public final class PaidBlock implements BlockOwner {
   @Override
   public Account account() {
     return account;
+  }
+
+  @Override
+  public void used() {
+    usedNanos = account.nowNanos();
+  }
+
+  @Override
+  public long usedNanos() {
+    return usedNanos;
   }
 
   @Override

@@ -760,8 +760,31 @@ public final class AllocationPath {
     if (pages > 0 && owner instanceof HeldBlock held) {
       return MovedBlocks.Answer.held(pages, held);
     }
+    if (owner != null) {
+      owner.used();
+    }
     Account account = owner == null ? null : owner.account();
     return extent.zone().move(offset, owner, target.host(account));
+  }
+
+  /**
+   * Brings a block of a zone home that lies elsewhere, if there is room or can be made. Does
+   * nothing with a block that is held, or that another one than the holder, or none below, pays
+   * for.
+   */
+  void bringHome(long address, BackedZone zone, Account holder) {
+    AddressMap.Extent extent = nodes.addresses().find(address);
+    long offset = extent == null ? 0 : extent.offsetOf(address);
+    if (extent != null
+        && extent.zone() == zone
+        && zone.zone().awayPages(BackedZone.page(offset)) > 0) {
+      BlockOwner owner = owner(zone, offset);
+      boolean isFree = owner != null && owner.isLive() && !(owner instanceof HeldBlock);
+      if (isFree && owner.account().isWithin(holder)) {
+        owner.used();
+        zone.move(offset, owner, zone);
+      }
+    }
   }
 
   private NodeMemoryExhaustedException noRoom(

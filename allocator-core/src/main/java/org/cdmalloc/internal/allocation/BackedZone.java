@@ -111,6 +111,9 @@ public final class BackedZone implements Home {
   /** Told when few pages are free; null where nobody wants to know. */
   private volatile Pressure pressure;
 
+  /** Makes room when pages are out; null where nothing gives way. */
+  private volatile Evictor evictor;
+
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
 
@@ -118,7 +121,12 @@ public final class BackedZone implements Home {
   private volatile Refusal lastRefusal;
 
   private BackedZone(
-      int node, MemorySource source, Region region, Watermarks watermarks, StripeShares shares) {
+      int node,
+      MemorySource source,
+      Region region,
+      long capacityBytes,
+      Watermarks watermarks,
+      StripeShares shares) {
     this.node = node;
     this.stripe = region.stripe();
     this.backingNode = stripe.first();
@@ -129,6 +137,7 @@ public final class BackedZone implements Home {
     this.zone =
         new Zone(
             Math.toIntExact(region.bytes() / Zone.PAGE_BYTES),
+            Math.toIntExact(capacityBytes / Zone.PAGE_BYTES),
             addresses.isContiguous() ? ADDRESS_ORDER : PIECE_ORDER,
             COMMIT_PAGES,
             watermarks);
@@ -147,7 +156,24 @@ public final class BackedZone implements Home {
    */
   static BackedZone ofNode(
       int node, int backingNode, long bytes, Watermarks watermarks, MemorySource source) {
-    return reserve(node, Stripe.of(backingNode), bytes, watermarks, source, StripeShares.NONE);
+    return ofNode(node, backingNode, bytes, bytes, watermarks, source);
+  }
+
+  /**
+   * As above, with more addresses than capacity.
+   *
+   * @param capacityBytes how much may be in use and on the node
+   * @param regionBytes the region's size, at least the capacity
+   */
+  static BackedZone ofNode(
+      int node,
+      int backingNode,
+      long capacityBytes,
+      long regionBytes,
+      Watermarks watermarks,
+      MemorySource source) {
+    Stripe stripe = Stripe.of(backingNode);
+    return reserve(node, stripe, capacityBytes, regionBytes, watermarks, source, StripeShares.NONE);
   }
 
   /**
@@ -161,20 +187,21 @@ public final class BackedZone implements Home {
   static BackedZone striped(StripeShares shares, MemorySource source) {
     long bytes = shares.capacityBytes();
     Watermarks none = new Watermarks(0, 0, 0);
-    return reserve(shares.stripe().first(), shares.stripe(), bytes, none, source, shares);
+    return reserve(shares.stripe().first(), shares.stripe(), bytes, bytes, none, source, shares);
   }
 
   private static BackedZone reserve(
       int node,
       Stripe stripe,
-      long bytes,
+      long capacityBytes,
+      long regionBytes,
       Watermarks watermarks,
       MemorySource source,
       StripeShares shares) {
-    Region region = source.reserve(stripe, bytes);
+    Region region = source.reserve(stripe, regionBytes);
     boolean reserved = false;
     try {
-      BackedZone zone = new BackedZone(node, source, region, watermarks, shares);
+      BackedZone zone = new BackedZone(node, source, region, capacityBytes, watermarks, shares);
       OPEN.add(zone);
       reserved = true;
       return zone;
@@ -353,7 +380,7 @@ public final class BackedZone implements Home {
   public long purge(boolean onlyIdle) {
     RuntimeException failure = moved.settleStranded();
     long bytes = 0;
-    int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
+    int units = (zone.regionPages() - 1) / COMMIT_PAGES + 1;
     for (int from = 0; from < units; from += WINDOW_UNITS) {
       commitLock.lock();
       try {
@@ -480,7 +507,24 @@ public final class BackedZone implements Home {
    * @param target who is to pay for it
    */
   MovedBlocks.Answer move(long offset, BlockOwner owner, Host target) {
-    return moved.move(page(offset), owner, target);
+    MovedBlocks.Answer answer = moved.move(page(offset), owner, target);
+    // Once the locks of the move are released: what gives way may be of any zone.
+    for (int tries = 0;
+        tries < Evictor.TRIES && answer.isFull() && target.makeRoom(answer.answer());
+        tries++) {
+      answer = moved.move(page(offset), owner, target);
+    }
+    return answer;
+  }
+
+  /** Returns how many pages of live blocks were ever moved to where the node's blocks give way. */
+  long demotedPages() {
+    return moved.demotedPages();
+  }
+
+  /** Returns how many of them came back to the node. */
+  long promotedPages() {
+    return moved.promotedPages();
   }
 
   /** Lets blocks of another zone be moved here, as far as the capacity goes. */
@@ -536,9 +580,9 @@ public final class BackedZone implements Home {
   }
 
   void owners(Consumer<Zone.OwnedRun> each) {
-    int units = (zone.capacityPages() - 1) / COMMIT_PAGES + 1;
+    int units = (zone.regionPages() - 1) / COMMIT_PAGES + 1;
     for (int unit = 0; unit < units; unit++) {
-      int to = Math.min(zone.capacityPages(), firstPage(unit + 1));
+      int to = Math.min(zone.regionPages(), firstPage(unit + 1));
       zone.ownedRuns(firstPage(unit), to).forEach(each);
     }
   }
@@ -617,6 +661,23 @@ public final class BackedZone implements Home {
   /** Returns who is told when few pages are free, or null. */
   Pressure pressure() {
     return pressure;
+  }
+
+  /** Sets what makes room when pages are out. */
+  void evictWith(Evictor evicting) {
+    evictor = evicting;
+  }
+
+  @Override
+  public boolean makeRoom(int pages) {
+    Evictor evicting = evictor;
+    return evicting != null && evicting.makeRoom(pages);
+  }
+
+  /** Says why no more gave way when pages were out last; empty where that was not tried. */
+  String whyNotEvicted() {
+    Evictor evicting = evictor;
+    return evicting == null ? "" : evicting.obstacle();
   }
 
   /** Tells that few pages are free. */
@@ -844,7 +905,7 @@ public final class BackedZone implements Home {
 
   /** Returns the length of the units from one to another, exclusive; the last may be cut short. */
   private long unitBytes(int unit, int after) {
-    return Math.min(unitOffset(after), offset(zone.capacityPages())) - unitOffset(unit);
+    return Math.min(unitOffset(after), offset(zone.regionPages())) - unitOffset(unit);
   }
 
   /** The first page of a unit; of one behind the zone's end, a number above all pages. */

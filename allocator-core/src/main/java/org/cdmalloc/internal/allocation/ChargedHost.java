@@ -47,6 +47,11 @@ record ChargedHost(BackedZone zone, Account account) implements Host {
   }
 
   @Override
+  public boolean makeRoom(int pages) {
+    return zone.makeRoom(pages);
+  }
+
+  @Override
   public void returnGuests(int pages) {
     zone.returnGuests(pages);
     account.credit((long) pages * Zone.PAGE_BYTES);

@@ -61,6 +61,12 @@ record DemotedHost(BackedZone zone, Account device, MemorySource source) impleme
     return refusal;
   }
 
+  /** Nothing gives way to what had to give way itself. */
+  @Override
+  public boolean makeRoom(int pages) {
+    return false;
+  }
+
   @Override
   public void returnGuests(int pages) {
     zone.returnGuests(pages);

@@ -4,6 +4,8 @@ package org.cdmalloc.internal.allocation;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
 import org.cdmalloc.Placement;
@@ -151,6 +153,11 @@ public final class DeviceRequests implements Requests {
         PaidBlock block = new PaidBlock(account);
         wanted = new Wanted(pages, scope == null ? block : scope.newBlock(block));
         find(wanted, path, alignOrder);
+        for (int tries = 0;
+            wanted.run < 0 && tries < Evictor.TRIES && path.zone(0).makeRoom(pages);
+            tries++) {
+          find(wanted, path, alignOrder);
+        }
         if (wanted.run < 0) {
           spill(block, wanted, path, alignOrder);
         }
@@ -213,8 +220,11 @@ public final class DeviceRequests implements Requests {
       attempts.add(ZoneReports.because(own, refusal.reason(), refusal.detail()));
     } else {
       String budget = exceededBudget(own.wantedBytes());
-      String both = own.detail().isEmpty() || budget.isEmpty() ? "" : ", ";
-      attempts.add(ZoneReports.because(own, own.reason(), own.detail() + both + budget));
+      String detail =
+          Stream.of(own.detail(), path.zone(0).whyNotEvicted(), budget)
+              .filter(part -> !part.isEmpty())
+              .collect(Collectors.joining(", "));
+      attempts.add(ZoneReports.because(own, own.reason(), detail));
       if (!account.spills().isEmpty() && budget.isEmpty()) {
         attempts.addAll(zone.whyNotSpilled(path, bytes, alignment));
       }

@@ -3,7 +3,6 @@ package org.cdmalloc.internal.allocation;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -124,6 +123,7 @@ public final class DeviceZone implements Paths {
     this.allocation = allocation;
     this.beside = beside;
     this.account = Account.root(node, System::nanoTime);
+    requireUnit(attributes);
     account.ceiling().limit(attributes.spillCeilingBytes());
     allocation.publish(nodes -> nodes.with(states -> states.withPossible(node)));
   }
@@ -164,7 +164,9 @@ public final class DeviceZone implements Paths {
     BackedZone empty = zone;
     zone =
         allocation.addOnline(
-            () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source),
+            () ->
+                BackedZone.ofNode(
+                    node, backingNode, capacityBytes, regionBytes(), watermarks, source),
             node,
             this::paths,
             empty);
@@ -176,7 +178,25 @@ public final class DeviceZone implements Paths {
     }
   }
 
+  /** Returns the size of the region: for all that gives way others need addresses. */
+  private long regionBytes() {
+    long spare = 0;
+    if (attributes.evict()) {
+      long most = BackedZone.offset(demotionZone().zone().capacityPages());
+      spare =
+          Math.min(
+              Math.min(attributes.spillCeilingBytes(), most),
+              Capacities.MOST_BYTES - capacityBytes);
+    }
+    return capacityBytes + Capacities.wholeUnits(spare);
+  }
+
+  private Evictor evictor(BackedZone served) {
+    return attributes.evict() ? new Evictor(served, demotion()) : null;
+  }
+
   private Paths paths(BackedZone served) {
+    served.evictWith(evictor(served));
     return new CallerPaths(machine, source, caller -> new ZonePath(caller, false, false, served));
   }
 
@@ -248,15 +268,15 @@ public final class DeviceZone implements Paths {
   }
 
   /** Returns where blocks go that have to give way, or null if they stay. */
-  private Host demotion() {
-    OptionalInt target = attributes.demotionTarget();
-    return target.isEmpty()
+  private DemotedHost demotion() {
+    return attributes.demotionTarget().isEmpty()
         ? null
-        : beside.stream()
-            .filter(other -> other.node() == target.getAsInt())
-            .map(other -> new DemotedHost(other, account, source))
-            .findFirst()
-            .orElseThrow();
+        : new DemotedHost(demotionZone(), account, source);
+  }
+
+  private BackedZone demotionZone() {
+    int target = attributes.demotionTarget().orElseThrow();
+    return beside.stream().filter(other -> other.node() == target).findFirst().orElseThrow();
   }
 
   /** The last step of a drain, unless the node was lost meanwhile. */
@@ -298,11 +318,40 @@ public final class DeviceZone implements Paths {
       }
       int[] system = beside.stream().mapToInt(BackedZone::node).toArray();
       AttributeRules.validate(node, changed, true, NodeMask.of(system));
+      requireUnit(changed);
+      requireAddresses(changed);
       attributes = changed;
       account.ceiling().limit(changed.spillCeilingBytes());
       allocation.reclaim().set(node, changed.reclaim());
     } finally {
       drainLock.unlock();
+    }
+  }
+
+  private void requireUnit(NodeAttributes wanted) {
+    if (wanted.evict() && capacityBytes < BackedZone.COMMIT_BYTES) {
+      throw new IllegalArgumentException(
+          "a device as small as that cannot evict: node="
+              + node
+              + ", capacity_bytes="
+              + capacityBytes
+              + ", unit_bytes="
+              + BackedZone.COMMIT_BYTES
+              + "; raise capacity(node, bytes), or call withEvict(false)");
+    }
+  }
+
+  /** Throws if blocks keep a region in use that was reserved without addresses for eviction. */
+  private void requireAddresses(NodeAttributes wanted) {
+    BackedZone kept = zone;
+    if (wanted.evict() && !attributes.evict() && kept != null && kept.zone().liveRuns() > 0) {
+      throw new IllegalStateException(
+          "eviction needs addresses, which are reserved when a node without blocks comes online:"
+              + " node="
+              + node
+              + ", live_blocks="
+              + kept.zone().liveRuns()
+              + "; free the device's blocks first");
     }
   }
 
@@ -500,8 +549,9 @@ public final class DeviceZone implements Paths {
    * @throws NodeAccessException if the block is not the holder's
    */
   public LentBlock lend(long address, Account holder, Requests requests) {
-    choose(1);
+    BackedZone served = choose(1).zone(0);
     holder.requireNotEnded();
+    allocation.bringHome(address, served, holder);
     HeldBlock block = allocation.hold(address, HeldBlock.Use.LOAN);
     LentBlock lent = null;
     try {

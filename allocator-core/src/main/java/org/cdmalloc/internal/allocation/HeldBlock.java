@@ -123,6 +123,7 @@ final class HeldBlock extends OuterOwner {
       if (ended || left) {
         return false;
       }
+      used();
       count(use, 1);
       return true;
     } finally {
@@ -144,6 +145,7 @@ final class HeldBlock extends OuterOwner {
           giveBack();
         }
       }
+      used();
       count(use, -1);
     } finally {
       lock.unlock();

@@ -20,6 +20,14 @@ interface Host {
   /** Lets blocks of another zone be moved here; returns why not, or null. */
   Refusal takeGuests(int pages);
 
+  /**
+   * Tries to make room for pages that {@link #takeGuests} refused, or for those of a block that is
+   * to come home.
+   *
+   * @return whether there may be room now
+   */
+  boolean makeRoom(int pages);
+
   /** Takes the capacity back that {@link #takeGuests} gave. */
   void returnGuests(int pages);
 }

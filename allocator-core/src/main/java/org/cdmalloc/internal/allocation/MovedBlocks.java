@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
 import org.cdmalloc.MoveReport;
@@ -50,7 +51,8 @@ final class MovedBlocks {
    * and it is stranded: live to nobody. The units that lie in it as a whole are then uncommitted like
    * any others; for those that it shares with its neighbours memory has to come before its pages may
    * be handed out, because a unit is committed as a whole. Where there is none, the run stays stranded,
-   * and whoever gives idle memory back tries again.
+   * and whoever gives idle memory back tries again; once nothing of such a unit is live, it is
+   * uncommitted instead.
    *
    * Locks are taken in the order moveLock, commitLock of a striped zone, commitLock of a node's zone, a
    * zone's lock; a second moveLock is only tried.
@@ -77,6 +79,11 @@ final class MovedBlocks {
 
     static Answer refused(int pages, Refusal refusal) {
       return new Answer(pages, refusal, null, null);
+    }
+
+    /** Tells whether it was capacity that lacked, and not right or the platform's memory. */
+    boolean isFull() {
+      return refusal != null && refusal.reason() == Reason.CAPACITY_HELD;
     }
 
     static Answer held(int pages, HeldBlock held) {
@@ -129,6 +136,11 @@ final class MovedBlocks {
 
   /** Written under commitLock; read without, to find out whether there is anything to do. */
   private final AtomicInteger strandedBlocks = new AtomicInteger();
+
+  /** How many pages were ever moved to a {@link DemotedHost}, and home from one. */
+  private final AtomicLong demotedPages = new AtomicLong();
+
+  private final AtomicLong promotedPages = new AtomicLong();
 
   /** By their first pages; guarded by commitLock. */
   private final TreeMap<Integer, Block> blocks = new TreeMap<>();
@@ -265,10 +277,7 @@ final class MovedBlocks {
           expected.set(page, goesHome ? payer != null : !target.equals(payer));
         }
         if (goesHome) {
-          int stay = (block.awayOsPages() - expected.cardinality()) * pagesPerOsPage;
-          return zone.setAway(block.page, stay)
-              ? null
-              : Refusal.ofCapacity(expected.cardinality() * pagesPerOsPage, zone);
+          return comeHome(expected.cardinality() * pagesPerOsPage);
         }
         // Made before anything is paid for: booking then needs nothing of the Java heap.
         block.of(target);
@@ -278,6 +287,17 @@ final class MovedBlocks {
       // Not under commitLock: the target may have to give back what is idle under its own.
       int pages = expected.cardinality() * pagesPerOsPage;
       return pages == 0 ? null : target.takeGuests(pages);
+    }
+
+    /** Takes capacity for pages that come home, if need be after giving back what is idle. */
+    private Refusal comeHome(int pages) {
+      int stay = block.awayOsPages() * pagesPerOsPage - pages;
+      boolean taken = zone.setAway(block.page, stay);
+      if (!taken && home.hold(pages)) {
+        zone.release(pages);
+        taken = zone.setAway(block.page, stay);
+      }
+      return taken ? null : Refusal.ofCapacity(pages, zone);
     }
 
     private void moveWindow(int from, int to) {
@@ -371,6 +391,11 @@ final class MovedBlocks {
     /** Lets nobody but the target pay for a page. */
     private void pay(int page) {
       Host payer = block.payer(page);
+      if (target instanceof DemotedHost) {
+        demotedPages.addAndGet(pagesPerOsPage);
+      } else if (goesHome && payer instanceof DemotedHost) {
+        promotedPages.addAndGet(pagesPerOsPage);
+      }
       if (!goesHome) {
         block.of(target).set(page);
       }
@@ -394,6 +419,14 @@ final class MovedBlocks {
         commitLock.unlock();
       }
     }
+  }
+
+  long demotedPages() {
+    return demotedPages.get();
+  }
+
+  long promotedPages() {
+    return promotedPages.get();
   }
 
   /**
@@ -596,9 +629,18 @@ final class MovedBlocks {
   }
 
   private void settle(Block block) {
+    // Another one that ended in the same unit may have settled it.
+    if (blocks.get(block.page) != block) {
+      return;
+    }
     Region region = home.requireRegion();
     giveBack(region, block);
     List<Edge> edges = edges(block);
+    for (Edge edge : edges) {
+      if (empty(region, edge.from / zone.commitPages())) {
+        return;
+      }
+    }
     // A zone that is isolated takes no memory; the run is settled once it is no more.
     if (!edges.isEmpty() && zone.isIsolated()) {
       return;
@@ -616,6 +658,48 @@ final class MovedBlocks {
     } finally {
       zone.release(held ? pages : 0);
     }
+  }
+
+  /**
+   * Gives a unit's memory back if none of its pages is in use by anybody: then the runs that are
+   * stranded in it are free without memory for their edges.
+   */
+  private boolean empty(Region region, int unit) {
+    for (Block block : blocksIn(unit)) {
+      if (!block.stranded) {
+        return false;
+      }
+      giveBack(region, block);
+    }
+    Zone.EmptiedUnit emptied = zone.emptyUnit(unit);
+    if (emptied == null) {
+      return false;
+    }
+    for (Integer run : emptied.runs()) {
+      blocks.remove(run);
+      strandedBlocks.decrementAndGet();
+    }
+    BitSet osPages = new BitSet();
+    emptied.pages().stream().forEach(page -> osPages.set(page / pagesPerOsPage));
+    boolean zeroed = false;
+    try {
+      long from = offset(unit * zone.commitPages());
+      long end = Math.min(from + offset(zone.commitPages()), offset(zone.regionPages()));
+      source.purge(region, from, end - from);
+      zeroed = true;
+    } finally {
+      zone.emptied(unit, emptied.pages().cardinality(), zeroed);
+      home.shares().repay(osPages);
+    }
+    return true;
+  }
+
+  private List<Block> blocksIn(int unit) {
+    int from = unit * zone.commitPages();
+    Map.Entry<Integer, Block> first = blocks.floorEntry(from);
+    boolean reaches = first != null && first.getKey() + first.getValue().pages > from;
+    int start = reaches ? first.getKey() : from;
+    return List.copyOf(blocks.subMap(start, from + zone.commitPages()).values());
   }
 
   /** Pages of a run in a unit that the run shares with others. */

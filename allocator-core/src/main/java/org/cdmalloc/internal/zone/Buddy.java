@@ -12,7 +12,7 @@ package org.cdmalloc.internal.zone;
 final class Buddy {
   private static final int NONE = Zone.NONE;
 
-  private final int capacityPages;
+  private final int regionPages;
   private final int maxOrder;
   private final FreeArea[] areas;
   private final PageMap map;
@@ -22,17 +22,17 @@ final class Buddy {
   private int filledOrders;
 
   /** Makes a buddy system whose pages are all free. */
-  Buddy(int capacityPages, int maxOrder) {
-    this.capacityPages = capacityPages;
+  Buddy(int regionPages, int maxOrder) {
+    this.regionPages = regionPages;
     this.maxOrder = maxOrder;
     this.areas = new FreeArea[maxOrder + 1];
-    this.map = new PageMap(capacityPages);
-    this.written = new WrittenMap(capacityPages);
+    this.map = new PageMap(regionPages);
+    this.written = new WrittenMap(regionPages);
     for (int order = 0; order <= maxOrder; order++) {
-      areas[order] = new FreeArea(order, capacityPages);
+      areas[order] = new FreeArea(order, regionPages);
     }
     int page = 0;
-    for (int rest = capacityPages; rest != 0; ) {
+    for (int rest = regionPages; rest != 0; ) {
       int order = Math.min(maxOrder, floorLog2(rest));
       areas[order].cover(page);
       put(page, order);
@@ -90,7 +90,7 @@ final class Buddy {
    * @return its first page, or NONE
    */
   int takeWhereCommitted(int pages, int order, boolean marked, CommitMap committed) {
-    int lowest = capacityPages;
+    int lowest = regionPages;
     int lowestOrder = NONE;
     int fitting = filledOrders & -1 << order;
     for (; fitting != 0; fitting &= fitting - 1) {
@@ -317,6 +317,6 @@ final class Buddy {
    * @throws AssertionError naming the first invariant that does not hold
    */
   void validate(int freePages, int liveRuns) {
-    new ZoneInvariants(capacityPages, areas, map).run(filledOrders, freePages, liveRuns);
+    new ZoneInvariants(regionPages, areas, map).run(filledOrders, freePages, liveRuns);
   }
 }

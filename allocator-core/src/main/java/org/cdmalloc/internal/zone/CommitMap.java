@@ -17,7 +17,7 @@ final class CommitMap {
     boolean isFree(int page, int pages);
   }
 
-  private final int capacityPages;
+  private final int regionPages;
   private final int unitShift;
   private final BitSet units = new BitSet();
 
@@ -26,8 +26,8 @@ final class CommitMap {
 
   private int pages;
 
-  CommitMap(int capacityPages, int unitPages) {
-    this.capacityPages = capacityPages;
+  CommitMap(int regionPages, int unitPages) {
+    this.regionPages = regionPages;
     this.unitShift = Integer.numberOfTrailingZeros(unitPages);
   }
 
@@ -92,7 +92,7 @@ final class CommitMap {
 
   /** Returns the pages of a unit. */
   int unitPages(int unit) {
-    return Math.min(1 << unitShift, capacityPages - (unit << unitShift));
+    return Math.min(1 << unitShift, regionPages - (unit << unitShift));
   }
 
   /** Returns the first unmarked unit that a run touches, or −1 if all are marked. */

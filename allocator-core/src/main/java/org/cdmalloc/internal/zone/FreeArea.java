@@ -41,10 +41,10 @@ final class FreeArea {
    * Makes an empty area.
    *
    * @param order of all its blocks, 0 … 30
-   * @param capacityPages of the zone, positive
+   * @param regionPages of the zone, positive
    */
-  FreeArea(int order, int capacityPages) {
-    int blocks = ((capacityPages - 1) >>> order) + 1;
+  FreeArea(int order, int regionPages) {
+    int blocks = ((regionPages - 1) >>> order) + 1;
     this.order = order;
     this.words = wordsFor(blocks);
     this.summaries = summaries(wordsFor(words));

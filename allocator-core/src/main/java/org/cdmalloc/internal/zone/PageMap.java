@@ -33,11 +33,11 @@ final class PageMap {
   private static final int MORE = 0x80;
   private static final byte[][] NO_GROUPS = {};
 
-  private final int capacityPages;
+  private final int regionPages;
   private byte[][] groups = NO_GROUPS;
 
-  PageMap(int capacityPages) {
-    this.capacityPages = capacityPages;
+  PageMap(int regionPages) {
+    this.regionPages = regionPages;
   }
 
   /** Tells whether a piece starts at a page whose entry this is. */
@@ -75,11 +75,11 @@ final class PageMap {
   void cover(int page) {
     int index = page / GROUP_PAGES;
     if (index >= groups.length) {
-      int limit = (capacityPages - 1) / GROUP_PAGES + 1;
+      int limit = (regionPages - 1) / GROUP_PAGES + 1;
       groups = Arrays.copyOf(groups, Math.min(limit, Math.max(index + 1, 2 * groups.length)));
     }
     if (groups[index] == null) {
-      groups[index] = new byte[Math.min(GROUP_PAGES, capacityPages - index * GROUP_PAGES)];
+      groups[index] = new byte[Math.min(GROUP_PAGES, regionPages - index * GROUP_PAGES)];
     }
   }
 

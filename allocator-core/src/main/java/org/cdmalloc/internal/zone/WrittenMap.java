@@ -26,18 +26,18 @@ final class WrittenMap {
   /** Every page of a run has its bit. */
   static final int ALL = 2;
 
-  private final int capacityPages;
+  private final int regionPages;
   private long[][] groups = NO_GROUPS;
 
-  WrittenMap(int capacityPages) {
-    this.capacityPages = capacityPages;
+  WrittenMap(int regionPages) {
+    this.regionPages = regionPages;
   }
 
   /** Makes room for the bits of a run. If the Java heap is exhausted no bit has changed. */
   void cover(int page, int pages) {
     int last = (page + (pages - 1)) >>> GROUP_SHIFT;
     if (last >= groups.length) {
-      int limit = ((capacityPages - 1) >>> GROUP_SHIFT) + 1;
+      int limit = ((regionPages - 1) >>> GROUP_SHIFT) + 1;
       groups = Arrays.copyOf(groups, Math.min(limit, Math.max(last + 1, 2 * groups.length)));
     }
     for (int index = page >>> GROUP_SHIFT; index <= last; index++) {

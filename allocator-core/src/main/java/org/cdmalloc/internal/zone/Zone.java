@@ -11,9 +11,9 @@ import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A buddy allocator over the pages 0 … capacity − 1 of one region. It hands out runs of any number
- * of pages, takes them back, and remembers which pages have memory behind them and which were
- * written to; to get that memory is its caller's work.
+ * A buddy allocator over the pages of one region, of which it hands out as many as its capacity
+ * says. It hands out runs of any number of pages, takes them back, and remembers which pages have
+ * memory behind them and which were written to; to get that memory is its caller's work.
  *
  * <p><b>Runs.</b> A run starts at a multiple of its length rounded up to a power of two, or of a
  * larger one that its caller names, and costs its own length: what it does not use of the block it
@@ -22,8 +22,9 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p><b>Capacity.</b> Pages of the capacity may be lent to zones that share the node; they are
  * neither free nor used here until they are repaid. The memory of a live run may be moved to
  * another node: pages that are <em>away</em> are addresses in use without memory of this node, and
- * as much of the capacity is free for others. A run that was freed while its memory is away, and
- * cannot come home, is <em>stranded</em>: live to nobody, and not to be handed out.
+ * as much of the capacity is free for others, who find addresses for it where the region has more
+ * pages than the capacity. A run that was freed while its memory is away, and cannot come home, is
+ * <em>stranded</em>: live to nobody, and not to be handed out.
  *
  * <p><b>Isolation.</b> Pages of an <em>isolated</em> zone are given back and not handed out, as the
  * kernel isolates the page blocks of memory that is to go offline (mm/page_isolation.c).
@@ -70,13 +71,13 @@ public final class Zone {
    *   freePages, liveRuns, events, isolated, closed
    *
    * Invariants (validate() names them by these numbers)
-   *   I1  the free blocks of all orders and the live runs tile [0, capacityPages)
+   *   I1  the free blocks of all orders and the live runs tile [0, regionPages)
    *   I2  no two buddies of an order below maxOrder are both free
    *   I3  a summary bit is set iff the word below it is not 0; counts equal bits
    *   I4  a run of n pages is written as the powers of two of n, descending, each aligned to its
    *       size: one HEAD, then PARTs, MORE on all but the last; every other byte is 0
-   *   I5  freePages = sum over k of |free(k)| 2^k - lent + away, not negative;
-   *       liveRuns = |live| - |stranded|
+   *   I5  freePages = sum over k of |free(k)| 2^k - (regionPages - capacityPages) - lent + away, not
+   *       negative; liveRuns = |live| - |stranded|
    *   I6  where a piece of a run starts, its group of the page map and the leaves of that page in
    *       every free area exist, and the bits of all its pages in written; so free never allocates
    *   I7  committed - away + held + lent <= capacity, as far as callers charge before they mark
@@ -93,6 +94,8 @@ public final class Zone {
    *   beginAway, setAway, endAway  a live run into away, its pages there, and out of it
    *   strand         live to stranded
    *   settle         a run in away, all pages of which are away, to free; whole units uncommitted
+   *   emptyUnit      the same of all runs that end in a unit of which nothing is live; it uncommitted
+   *   emptied        held to neither, as purged
    *   strandFree     free blocks of a unit to runs in away, all pages of them away, and stranded
    *   exchangeOwner  the owner of a live run
    *   isolate        isolated only; while it is set nothing is taken, lent, or comes home
@@ -145,6 +148,7 @@ public final class Zone {
   private static final long BELOW_LOW = COMMITTED << 3;
 
   private final ReentrantLock lock = new ReentrantLock();
+  private final int regionPages;
   private final int capacityPages;
   private final int maxOrder;
   private final int commitPages;
@@ -167,9 +171,24 @@ public final class Zone {
   private boolean closed;
 
   /**
+   * Makes a zone over a region of its capacity.
+   *
+   * @param capacityPages as {@link #Zone(int, int, int, int, Watermarks)}, and the region's size
+   * @param orderLimit as there
+   * @param commitPages as there
+   * @param watermarks as there
+   * @throws IllegalArgumentException as there
+   */
+  public Zone(int capacityPages, int orderLimit, int commitPages, Watermarks watermarks) {
+    this(capacityPages, capacityPages, orderLimit, commitPages, watermarks);
+  }
+
+  /**
    * Makes a zone whose pages are all free and not committed.
    *
-   * @param capacityPages its size in pages, positive; any number
+   * @param regionPages the size of its region in pages, at least the capacity; what is more has
+   *     addresses for runs that are taken while others are away
+   * @param capacityPages how many pages can be in use and not away, positive; any number
    * @param orderLimit the largest order that its blocks may have, 0 … 30; they have less where the
    *     zone is too small
    * @param commitPages the pages that are committed together, a power of two; the last such unit is
@@ -177,9 +196,16 @@ public final class Zone {
    * @param watermarks its marks; the high one not above the capacity
    * @throws IllegalArgumentException if an argument is not as said
    */
-  public Zone(int capacityPages, int orderLimit, int commitPages, Watermarks watermarks) {
+  public Zone(
+      int regionPages, int capacityPages, int orderLimit, int commitPages, Watermarks watermarks) {
     if (capacityPages < 1) {
       throw illegal("zone without pages", "capacityPages=" + capacityPages, "give at least 1");
+    }
+    if (regionPages < capacityPages) {
+      throw illegal(
+          "zone larger than its region",
+          "capacityPages=" + capacityPages + ", regionPages=" + regionPages,
+          "reserve at least the capacity");
     }
     if (orderLimit < 0 || orderLimit >= Integer.SIZE - 1) {
       throw illegal("no such order", "orderLimit=" + orderLimit, "give 0 to 30");
@@ -193,12 +219,13 @@ public final class Zone {
           "highPages=" + watermarks.highPages() + ", capacityPages=" + capacityPages,
           "lower the marks");
     }
+    this.regionPages = regionPages;
     this.capacityPages = capacityPages;
     this.maxOrder = Math.min(orderLimit, Buddy.floorLog2(capacityPages));
     this.commitPages = commitPages;
     this.watermarks = watermarks;
-    this.buddy = new Buddy(capacityPages, maxOrder);
-    this.committed = new CommitMap(capacityPages, commitPages);
+    this.buddy = new Buddy(regionPages, maxOrder);
+    this.committed = new CommitMap(regionPages, commitPages);
     this.freePages = capacityPages;
   }
 
@@ -428,7 +455,7 @@ public final class Zone {
     lock.lock();
     try {
       int more = pages - away.pages(page);
-      if (more < 0 && (isolated || freePages + more < 0 || unbackedPages() + more < 0)) {
+      if (more < 0 && (isolated || freePages + more < 0 || unbacked() + more < 0)) {
         return false;
       }
       away.set(page, pages);
@@ -495,10 +522,77 @@ public final class Zone {
   public void settle(int page) {
     lock.lock();
     try {
-      away.remove(page);
-      int pages = buddy.free(page, true);
-      int from = (page + commitPages - 1) / commitPages;
-      committed.unmark(from, (page + pages) / commitPages);
+      freeSettled(page);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void freeSettled(int page) {
+    away.remove(page);
+    int pages = buddy.free(page, true);
+    int from = (page + commitPages - 1) / commitPages;
+    committed.unmark(from, (page + pages) / commitPages);
+  }
+
+  /**
+   * A unit after {@link #emptyUnit}.
+   *
+   * @param runs the first pages of the runs that are stranded no more
+   * @param pages the pages that have memory, which is to go back; they are held until {@link
+   *     #emptied}
+   */
+  public record EmptiedUnit(List<Integer> runs, BitSet pages) {}
+
+  /**
+   * Frees the stranded runs that end in a unit if none of its pages is in a live run: then they
+   * need no memory first, for the unit is committed no longer. A run that lies in several units
+   * begins with one and ends alone in a part of one, so all of each run is free.
+   *
+   * @param unit the number of a unit, which a run that is away as a whole fills in part
+   * @return what was freed, or null if something is live, or has pages that are not away
+   * @throws OutOfMemoryError if the Java heap has no room; nothing changed
+   */
+  public EmptiedUnit emptyUnit(int unit) {
+    List<Integer> runs = new ArrayList<>();
+    BitSet pages = new BitSet();
+    int end = unit * commitPages + committed.unitPages(unit);
+    lock.lock();
+    try {
+      for (int page = unit * commitPages; page < end; ) {
+        int run = buddy.runStart(page);
+        if (run < 0) {
+          pages.set(page++);
+        } else if (isStranded(run) && away.pages(run) == buddy.runPages(run)) {
+          runs.add(run);
+          page = run + buddy.runPages(run);
+        } else {
+          return null;
+        }
+      }
+      committed.unmark(unit, unit + 1);
+      heldPages += pages.cardinality();
+      runs.forEach(this::freeSettled);
+      return new EmptiedUnit(runs, pages);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Gives up the pages that {@link #emptyUnit} returned.
+   *
+   * @param unit the unit
+   * @param pages how many they are
+   * @param zeroed as for {@link #purged}
+   */
+  public void emptied(int unit, int pages, boolean zeroed) {
+    lock.lock();
+    try {
+      heldPages -= pages;
+      if (zeroed) {
+        buddy.written().clear(unit * commitPages, committed.unitPages(unit));
+      }
     } finally {
       lock.unlock();
     }
@@ -622,7 +716,7 @@ public final class Zone {
   /**
    * Returns how many pages are away.
    *
-   * @return 0 … capacity
+   * @return 0 … the region's pages
    */
   public int awayPages() {
     lock.lock();
@@ -636,7 +730,7 @@ public final class Zone {
   /**
    * Returns how many pages of live runs are away.
    *
-   * @return 0 … capacity
+   * @return 0 … the region's pages
    */
   public int liveAwayPages() {
     lock.lock();
@@ -810,11 +904,25 @@ public final class Zone {
   public boolean hold(int pages) {
     lock.lock();
     try {
-      if (pages > unbackedPages()) {
+      if (pages > unbacked()) {
         return false;
       }
       heldPages += pages;
       return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Returns how many pages {@link #hold} could set aside.
+   *
+   * @return 0 … capacity
+   */
+  public int unbackedPages() {
+    lock.lock();
+    try {
+      return unbacked();
     } finally {
       lock.unlock();
     }
@@ -845,7 +953,7 @@ public final class Zone {
   public boolean lend(int pages, int floorPages) {
     lock.lock();
     try {
-      if (closed || isolated || freePages - pages < floorPages || pages > unbackedPages()) {
+      if (closed || isolated || freePages - pages < floorPages || pages > unbacked()) {
         return false;
       }
       freePages -= pages;
@@ -918,7 +1026,7 @@ public final class Zone {
     return units.stream().map(committed::unitPages).sum();
   }
 
-  private int unbackedPages() {
+  private int unbacked() {
     return capacityPages - committed.pages() + away.pages() - heldPages - lentPages;
   }
 
@@ -983,12 +1091,21 @@ public final class Zone {
   }
 
   /**
-   * Returns the zone's size.
+   * Returns how many pages can be in use and not away.
    *
-   * @return in pages
+   * @return the capacity in pages
    */
   public int capacityPages() {
     return capacityPages;
+  }
+
+  /**
+   * Returns how many pages the region has.
+   *
+   * @return the capacity or more
+   */
+  public int regionPages() {
+    return regionPages;
   }
 
   /**
@@ -1094,7 +1211,7 @@ public final class Zone {
   /**
    * Returns how many runs were taken, and neither freed nor stranded.
    *
-   * @return 0 … capacity
+   * @return 0 … the region's pages
    */
   public int liveRuns() {
     lock.lock();
@@ -1169,10 +1286,11 @@ public final class Zone {
   public void validate() {
     lock.lock();
     try {
-      buddy.validate(freePages + lentPages - away.pages(), liveRuns + away.strandedRuns());
+      int spare = regionPages - capacityPages;
+      buddy.validate(spare + freePages + lentPages - away.pages(), liveRuns + away.strandedRuns());
       require(freePages >= 0, "I5: more lent than free", freePages);
       require(committed.pages() == committed.countedPages(), "I3: units miscounted", 0);
-      require(unbackedPages() >= 0, "I7: more is committed than the capacity", unbackedPages());
+      require(unbacked() >= 0, "I7: more is committed than the capacity", unbacked());
       Set<Integer> marked = new HashSet<>(owners.keySet());
       marked.addAll(away.runs());
       marked.forEach(page -> require(buddy.isMarked(page), "I8: no such run", page));
@@ -1245,17 +1363,17 @@ public final class Zone {
   }
 
   private void requireRun(int page, int pages) {
-    if (page < 0 || page >= capacityPages) {
+    if (page < 0 || page >= regionPages) {
       throw illegal(
           "no such page",
-          "page=" + page + ", capacityPages=" + capacityPages,
-          "give 0 to " + (capacityPages - 1));
+          "page=" + page + ", regionPages=" + regionPages,
+          "give 0 to " + (regionPages - 1));
     }
-    if (pages < 1 || pages > capacityPages - page) {
+    if (pages < 1 || pages > regionPages - page) {
       throw illegal(
           "run outside the zone",
           "page=" + page + ", pages=" + pages,
-          "give 1 to " + (capacityPages - page) + " pages");
+          "give 1 to " + (regionPages - page) + " pages");
     }
   }
 

@@ -9,7 +9,7 @@ package org.cdmalloc.internal.zone;
 final class ZoneInvariants {
   private static final int NONE = -1;
 
-  private final int capacityPages;
+  private final int regionPages;
   private final FreeArea[] areas;
   private final PageMap map;
   private int blocks;
@@ -17,8 +17,8 @@ final class ZoneInvariants {
   private int runs;
   private int pieces;
 
-  ZoneInvariants(int capacityPages, FreeArea[] areas, PageMap map) {
-    this.capacityPages = capacityPages;
+  ZoneInvariants(int regionPages, FreeArea[] areas, PageMap map) {
+    this.regionPages = regionPages;
     this.areas = areas;
     this.map = map;
   }
@@ -34,7 +34,7 @@ final class ZoneInvariants {
   void run(int filledOrders, int freePagesCounted, int liveRunsCounted) {
     checkAreas(filledOrders);
     int page = 0;
-    while (page < capacityPages) {
+    while (page < regionPages) {
       page = map.entry(page) == 0 ? passBlock(page) : passRun(page);
     }
     int counted = 0;
@@ -104,7 +104,7 @@ final class ZoneInvariants {
   }
 
   private int end(int page, int order) {
-    require(1 << order <= capacityPages - page, "I1: an owner ends outside the zone", page);
+    require(1 << order <= regionPages - page, "I1: an owner ends outside the zone", page);
     return page + (1 << order);
   }
 

@@ -92,6 +92,16 @@ final class FailedFreeTest {
     }
 
     @Override
+    public void used() {
+      block.used();
+    }
+
+    @Override
+    public long usedNanos() {
+      return block.usedNanos();
+    }
+
+    @Override
     public void cancelSpill() {
       block.cancelSpill();
     }

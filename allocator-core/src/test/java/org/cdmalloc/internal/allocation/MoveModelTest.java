@@ -21,6 +21,7 @@ import org.cdmalloc.Checks;
 import org.cdmalloc.MemoryCorruptionError;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.MoveReport;
+import org.cdmalloc.NodeAttributes;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
@@ -69,12 +70,17 @@ final class MoveModelTest {
     private int moved;
     private int refused;
     private int freedAway;
+    private long demotedBefore;
+
+    /** Whether blocks give way on the device, in every third life. */
+    private final boolean evicts;
 
     /** How often memory was out and nowhere in: of runs that were freed and could not come home. */
     private int stranded;
 
     Episode(long seed, int osPageBytes) {
       this.seed = seed;
+      this.evicts = seed % 3 == 0;
       this.random = new SplittableRandom(seed);
       this.osPageBytes = osPageBytes;
       Machine machine =
@@ -95,7 +101,12 @@ final class MoveModelTest {
               new Assembly.Settings(
                   Map.of(0, 12 * MIB, 1, 16 * MIB + 64 * 1024, 2, 24 * MIB),
                   Map.of(),
-                  Map.of(),
+                  Map.of(
+                      DEVICE,
+                      NodeAttributes.COHERENT_DEVICE
+                          .withReclaim(true)
+                          .withDemotionTarget(1)
+                          .withEvict(evicts)),
                   Zeroing.NEVER,
                   Checks.STANDARD,
                   Duration.ZERO,
@@ -137,7 +148,9 @@ final class MoveModelTest {
     }
 
     Requests requests(Paths paths) {
-      return new SystemRequests(allocation, Placement.LOCAL, paths);
+      return paths instanceof DeviceZone device
+          ? new DeviceRequests(allocation, Placement.LOCAL, device, device.account())
+          : new SystemRequests(allocation, Placement.LOCAL, paths);
     }
 
     private Paths paths() {
@@ -273,6 +286,29 @@ final class MoveModelTest {
       }
     }
 
+    /** What gave way is where its node's blocks are demoted to, and nothing else went anywhere. */
+    private void followEvicted() {
+      long most = demoted() - demotedBefore;
+      long gone = 0;
+      for (Held block : blocks) {
+        List<Integer> now = nodes(block.address);
+        for (int page = 0; page < now.size(); page++) {
+          if (!now.get(page).equals(block.nodes.get(page))) {
+            assertEquals(1, now.get(page));
+            assertTrue(evicts && allocation.require(block.address).zone().node() == DEVICE);
+            block.nodes.set(page, 1);
+            gone += osPageBytes;
+          }
+        }
+      }
+      assertTrue(gone <= most, () -> "some went that did not give way: " + most);
+      demotedBefore += most;
+    }
+
+    private long demoted() {
+      return parts.report().node(DEVICE).demotedBytes();
+    }
+
     /** What nodes have given is what is reported of them, and blocks lie where they were put. */
     private void check() {
       Map<Integer, Long> taken = new TreeMap<>();
@@ -292,8 +328,8 @@ final class MoveModelTest {
       for (BackedZone zone : allocation.zones()) {
         zone.zone().validate();
       }
+      followEvicted();
       for (Held block : blocks) {
-        assertEquals(block.nodes, nodes(block.address));
         assertEquals(block.bytes, allocation.usableBytes(block.address));
       }
       PlacementAudit audit = parts.audit();
@@ -330,6 +366,7 @@ final class MoveModelTest {
     int refused = 0;
     int freedAway = 0;
     int stranded = 0;
+    long demoted = 0;
     for (long seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
       Episode episode = new Episode(seed, osPageBytes);
       episode.run();
@@ -337,6 +374,7 @@ final class MoveModelTest {
       refused += episode.refused;
       freedAway += episode.freedAway;
       stranded += episode.stranded;
+      demoted += episode.demotedBefore;
     }
     // The test is worth nothing if these do not happen.
     String counts =
@@ -347,9 +385,12 @@ final class MoveModelTest {
             + ", freedAway="
             + freedAway
             + ", stranded="
-            + stranded;
+            + stranded
+            + ", demoted="
+            + demoted;
     assertTrue(
         moved > 10 * SEEDS && refused > SEEDS && freedAway > SEEDS && stranded > SEEDS, counts);
+    assertTrue(demoted > SEEDS * MIB / 8, counts);
   }
 
   /** Threads free what others move, and move what others free: every page comes home at the end. */

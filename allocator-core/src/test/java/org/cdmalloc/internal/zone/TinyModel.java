@@ -12,7 +12,8 @@ import java.util.BitSet;
  * free blocks are derived from it anew each time, without splitting or merging anything.
  */
 final class TinyModel {
-  final int capacityPages;
+  final int regionPages;
+  private final int sparePages;
   private final int maxOrder;
   private final int commitPages;
 
@@ -36,13 +37,18 @@ final class TinyModel {
   private int liveRuns;
 
   TinyModel(int capacityPages, int maxOrder, int commitPages) {
-    this.capacityPages = capacityPages;
+    this(capacityPages, capacityPages, maxOrder, commitPages);
+  }
+
+  TinyModel(int regionPages, int capacityPages, int maxOrder, int commitPages) {
+    this.regionPages = regionPages;
+    this.sparePages = regionPages - capacityPages;
     this.maxOrder = maxOrder;
     this.commitPages = commitPages;
-    this.runs = new int[capacityPages];
-    this.owners = new int[capacityPages];
-    this.masters = new Object[capacityPages];
-    this.freeMask = -1L >>> (Long.SIZE - capacityPages);
+    this.runs = new int[regionPages];
+    this.owners = new int[regionPages];
+    this.masters = new Object[regionPages];
+    this.freeMask = -1L >>> (Long.SIZE - regionPages);
   }
 
   int liveRuns() {
@@ -54,7 +60,7 @@ final class TinyModel {
   }
 
   int freePages() {
-    return Long.bitCount(freeMask) - lentPages;
+    return Long.bitCount(freeMask) - sparePages - lentPages;
   }
 
   Object master(int page) {
@@ -66,7 +72,7 @@ final class TinyModel {
     long blocks = 0;
     int size = 1 << order;
     long mask = size == Long.SIZE ? -1L : (1L << size) - 1;
-    for (int page = 0; page + size <= capacityPages; page += size) {
+    for (int page = 0; page + size <= regionPages; page += size) {
       if ((freeMask >>> page & mask) == mask) {
         blocks |= 1L << page;
       }
@@ -155,14 +161,14 @@ final class TinyModel {
 
   private long unitMask(int unit) {
     long mask = 0;
-    for (int at = 0; at < capacityPages; at++) {
+    for (int at = 0; at < regionPages; at++) {
       mask |= at / commitPages == unit ? 1L << at : 0;
     }
     return mask;
   }
 
   private int units() {
-    return (capacityPages - 1) / commitPages + 1;
+    return (regionPages - 1) / commitPages + 1;
   }
 
   /** Returns the units that are not committed any more. */
@@ -192,7 +198,7 @@ final class TinyModel {
 
   boolean lend(int pages, int floorPages) {
     if (freePages() - pages < floorPages
-        || Long.bitCount(committedMask) + lentPages + pages > capacityPages) {
+        || Long.bitCount(committedMask) + lentPages + pages > regionPages - sparePages) {
       return false;
     }
     lentPages += pages;
@@ -237,12 +243,21 @@ final class TinyModel {
   }
 
   void mark(int page, int pages, boolean committed) {
-    for (int at = 0; at < capacityPages; at++) {
-      int unit = at / commitPages;
-      if (unit >= page / commitPages && unit <= (page + pages - 1) / commitPages) {
-        committedMask = committed ? committedMask | 1L << at : committedMask & ~(1L << at);
-      }
+    long mask = unitsOf(page, pages);
+    committedMask = committed ? committedMask | mask : committedMask & ~mask;
+  }
+
+  /** Returns how many pages would be committed if those of a run were too. */
+  int committedWith(int page, int pages) {
+    return Long.bitCount(committedMask | unitsOf(page, pages));
+  }
+
+  private long unitsOf(int page, int pages) {
+    long mask = 0;
+    for (int unit = page / commitPages; unit <= (page + pages - 1) / commitPages; unit++) {
+      mask |= unitMask(unit);
     }
+    return mask;
   }
 
   /** Compares the result of a take of the zone with that of the model. */
@@ -262,8 +277,10 @@ final class TinyModel {
   void assertAgrees(Zone zone) {
     zone.validate();
     assertEquals(freePages(), zone.freePages(), "free pages");
-    assertEquals(capacityPages - Long.bitCount(freeMask), zone.usedPages(), "used pages");
+    assertEquals(regionPages - Long.bitCount(freeMask), zone.usedPages(), "used pages");
     assertEquals(lentPages, zone.lentPages(), "lent pages");
+    int backed = Long.bitCount(committedMask) + lentPages;
+    assertEquals(regionPages - sparePages - backed, zone.unbackedPages(), "unbacked pages");
     assertEquals(liveRuns, zone.liveRuns(), "live runs");
     assertEquals(Long.bitCount(committedMask), zone.committedPages(), "committed pages");
     int[] blocks = new int[maxOrder + 1];
@@ -274,7 +291,7 @@ final class TinyModel {
     }
     assertArrayEquals(blocks, zone.freeBlocksPerOrder(), "free blocks");
     assertEquals(largest, zone.largestFreeOrder(), "largest free order");
-    for (int page = 0; page < capacityPages; page++) {
+    for (int page = 0; page < regionPages; page++) {
       assertEquals(pages(page), zone.pages(page), "pages of the run");
       assertEquals(runStart(page), zone.runStart(page), "start of the run");
       assertSame(masters[page], zone.owner(page), "owner of the run");

@@ -119,16 +119,16 @@ class ZoneExhaustiveTest {
   }
 
   private static void fillPageByPage(Zone zone, TinyModel model) {
-    for (int taken = 0; taken < model.capacityPages; taken++) {
+    for (int taken = 0; taken < model.regionPages; taken++) {
       model.assertTook(model.take(1, 0), zone.take(1, 0), 1);
     }
   }
 
   private static void takeOrFree(int operation, Zone zone, TinyModel model) {
-    if (operation < model.capacityPages) {
+    if (operation < model.regionPages) {
       assertEquals(model.free(operation), zone.free(operation), "free");
     } else {
-      int pages = operation - model.capacityPages + 1;
+      int pages = operation - model.regionPages + 1;
       model.assertTook(model.take(pages, 0), zone.take(pages, 0), pages);
     }
   }
