@@ -293,6 +293,36 @@ abstract class EvictionContract extends LoanContract {
     assertNothingTaken();
   }
 
+  @Test
+  void memoryThatNobodyUsesGivesWayFirst() {
+    DeviceNode device = evicting(NodeAttributes.UNLIMITED);
+    long block = device.allocate(UNIT);
+    memory.move(block, NODE_0);
+    device.free(device.allocate(ARENA_BYTES));
+    assertEquals(ARENA_BYTES, report(ARENA).committedBytes());
+    assertTrue(memory.move(block, device.placement()).isComplete());
+    assertEquals(0, report(ARENA).demotedBytes());
+    memory.free(block);
+    assertNothingTaken();
+  }
+
+  @Test
+  void whoseBlockItIsNotBringsNothingBack() {
+    DeviceNode device = evicting(NodeAttributes.UNLIMITED);
+    DeviceNode one = device.named("one");
+    DeviceNode other = device.named("other");
+    List<Long> blocks = fill(one);
+    blocks.add(one.allocate(2 * BLOCK));
+    long demoted = report(ARENA).demotedBytes();
+    assertThrows(NodeAccessException.class, () -> other.lend(blocks.get(0)));
+    assertEquals(0, promoted());
+    assertEquals(demoted, report(ARENA).demotedBytes());
+    use(device, blocks.get(0));
+    assertEquals(BLOCK, promoted(), "who stands above lends it");
+    blocks.forEach(memory::free);
+    assertNothingTaken();
+  }
+
   /** A device of 8 MiB serves 20 MiB to threads that use their blocks as they like. */
   @Test
   void contentsAreRightWhileBlocksComeAndGo() throws InterruptedException {

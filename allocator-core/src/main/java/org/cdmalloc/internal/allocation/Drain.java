@@ -52,7 +52,7 @@ final class Drain {
       zone.owners(own::add);
       for (Zone.OwnedRun run : own) {
         BlockOwner owner = (BlockOwner) run.owner();
-        boolean isHere = zone.zone().awayPages(run.page()) < run.pages();
+        boolean isHere = run.awayPages() < run.pages();
         if (isHere && owner.isLive() && !(owner instanceof HeldBlock)) {
           move(zone, run.page(), owner, demotion);
         }
@@ -93,7 +93,7 @@ final class Drain {
     List<Blocker> blockers = new ArrayList<>();
     zone.owners(
         run -> {
-          int here = run.pages() - zone.zone().awayPages(run.page());
+          int here = run.pages() - run.awayPages();
           if (here > 0) {
             blockers.add(blocker(zone, run.page(), here, (BlockOwner) run.owner(), null));
           }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
-import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.List;
+import java.util.PriorityQueue;
+import java.util.Queue;
 import java.util.concurrent.locks.ReentrantLock;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.BlockOwner;
@@ -32,8 +32,9 @@ final class Evictor {
    * Locks are taken in the order this lock, moveLock and commitLock of the zone, those of the zone that
    * takes the blocks in. Whoever comes here holds none of them.
    *
-   * Progress: blocking, for as long as pages are moved. A look takes O(pages of the region) steps and
-   * sorts the blocks; it makes room up to the high mark, so that not each request pays for a look.
+   * Progress: blocking, for as long as pages are moved. A look takes O(pages of the region) steps, and
+   * O(log) of the blocks for each; it makes room up to the high mark, so that not each request pays for
+   * a look.
    */
 
   /** How often a request is tried again for which room was made that others took. */
@@ -45,7 +46,7 @@ final class Evictor {
   private volatile String obstacle = "";
 
   /** A block that may give way. */
-  private record Candidate(int page, int pages, BlockOwner owner, long unusedNanos) {}
+  private record Candidate(Zone.OwnedRun run, BlockOwner owner, long unusedNanos) {}
 
   /**
    * Makes an evictor.
@@ -105,17 +106,16 @@ final class Evictor {
     long evicted = 0;
     int refusedPages = Integer.MAX_VALUE;
     String why = "";
-    for (Candidate block : candidates()) {
-      if (evicted >= missing) {
-        break;
-      }
+    Queue<Candidate> candidates = candidates();
+    while (evicted < missing && !candidates.isEmpty()) {
+      Candidate block = candidates.remove();
+      int page = block.run.page();
       // Where one was refused, a larger one will be.
-      if (block.pages < refusedPages) {
-        int before = zone.zone().awayPages(block.page);
-        MovedBlocks.Answer answer = zone.move(BackedZone.offset(block.page), block.owner, refuge);
-        evicted += Math.max(0, zone.zone().awayPages(block.page) - before);
+      if (block.run.pages() < refusedPages) {
+        MovedBlocks.Answer answer = zone.move(BackedZone.offset(page), block.owner, refuge);
+        evicted += Math.max(0, zone.zone().awayPages(page) - block.run.awayPages());
         if (answer.refusal() != null) {
-          refusedPages = block.pages;
+          refusedPages = block.run.pages();
           why = ", node=" + refuge.node() + ": " + answer.refusal().detail();
         }
       }
@@ -128,24 +128,23 @@ final class Evictor {
                 + ", wanted_bytes="
                 + missing * Zone.PAGE_BYTES
                 + why;
-    zone.settle();
     return evicted;
   }
 
   /** Returns the blocks that may give way, those first that were not used for the longest time. */
-  private List<Candidate> candidates() {
-    List<Candidate> candidates = new ArrayList<>();
+  private Queue<Candidate> candidates() {
+    Queue<Candidate> candidates =
+        new PriorityQueue<>(Comparator.comparingLong(Candidate::unusedNanos).reversed());
     long now = refuge.device().nowNanos();
     zone.owners(
         run -> {
           BlockOwner owner = (BlockOwner) run.owner();
-          boolean isHere = zone.zone().awayPages(run.page()) < run.pages();
+          boolean isHere = run.awayPages() < run.pages();
           if (isHere && owner.isLive() && !(owner instanceof HeldBlock)) {
             long unusedNanos = now - owner.usedNanos();
-            candidates.add(new Candidate(run.page(), run.pages(), owner, unusedNanos));
+            candidates.add(new Candidate(run, owner, unusedNanos));
           }
         });
-    candidates.sort(Comparator.comparingLong(Candidate::unusedNanos).reversed());
     return candidates;
   }
 }

@@ -123,7 +123,6 @@ final class HeldBlock extends OuterOwner {
       if (ended || left) {
         return false;
       }
-      used();
       count(use, 1);
       return true;
     } finally {

@@ -615,7 +615,7 @@ public final class Zone {
       for (int page = unit * commitPages; page < end; page++) {
         int pages = buddy.freePagesAt(page, end - page);
         if (pages > 0) {
-          runs.add(new OwnedRun(page, pages, null));
+          runs.add(new OwnedRun(page, pages, pages, null));
           strandFree(page, pages);
         }
       }
@@ -778,9 +778,10 @@ public final class Zone {
    *
    * @param page its first page
    * @param pages its length
+   * @param awayPages how many of them are away
    * @param owner in whose name alone it can be freed
    */
-  public record OwnedRun(int page, int pages, Object owner) {}
+  public record OwnedRun(int page, int pages, int awayPages, Object owner) {}
 
   /**
    * Returns the runs with owners that begin in a window.
@@ -796,8 +797,11 @@ public final class Zone {
     lock.lock();
     try {
       for (int page = fromPage; page < toPage && !owners.isEmpty(); page++) {
-        if (buddy.isMarked(page) && owners.containsKey(page)) {
-          found.add(new OwnedRun(page, buddy.runPages(page), owners.get(page)));
+        Object owner = buddy.isMarked(page) ? owners.get(page) : null;
+        if (owner != null) {
+          int pages = buddy.runPages(page);
+          found.add(new OwnedRun(page, pages, away.pages(page), owner));
+          page += pages - 1;
         }
       }
       return found;

@@ -43,6 +43,42 @@ class ZoneExhaustiveTest {
     }
   }
 
+  /** The same in regions with more pages than the zone may use. */
+  @ParameterizedTest
+  @CsvSource({"1,5", "2,5", "3,4", "4,4", "5,3"})
+  void everySequenceInALargerRegionDoesWhatTheModelSays(int capacityPages, int depth) {
+    for (int regionPages = capacityPages + 1; regionPages <= 2 * capacityPages; regionPages++) {
+      for (int maxOrder = 0; 1 << maxOrder <= capacityPages; maxOrder++) {
+        Exhaustive choice = new Exhaustive();
+        while (choice.next()) {
+          try {
+            Zone zone = new Zone(regionPages, capacityPages, maxOrder, 1, NO_MARKS);
+            TinyModel model = new TinyModel(regionPages, capacityPages, maxOrder, 1);
+            for (int step = 0; step < depth; step++) {
+              int operation = choice.index(2 * regionPages + 1);
+              if (operation == 2 * regionPages) {
+                break;
+              }
+              takeOrFree(operation, zone, model);
+            }
+            model.assertAgrees(zone);
+          } catch (AssertionError failure) {
+            throw new AssertionError(
+                "capacityPages="
+                    + capacityPages
+                    + ", regionPages="
+                    + regionPages
+                    + ", maxOrder="
+                    + maxOrder
+                    + ", choices="
+                    + choice,
+                failure);
+          }
+        }
+      }
+    }
+  }
+
   /** The same with every set of committed units, and takes that need committed pages. */
   @ParameterizedTest
   @CsvSource({"3,1,4", "5,2,3", "6,2,3", "7,1,2", "8,4,3"})
