@@ -10,6 +10,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.IntPredicate;
 import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
@@ -111,8 +112,8 @@ public final class BackedZone implements Home {
   /** Told when few pages are free; null where nobody wants to know. */
   private volatile Pressure pressure;
 
-  /** Makes room when pages are out; null where nothing gives way. */
-  private volatile Evictor evictor;
+  /** Tries to make room for so many pages when they are out; null where nothing gives way. */
+  private volatile IntPredicate roomMaker;
 
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
@@ -510,7 +511,7 @@ public final class BackedZone implements Home {
     MovedBlocks.Answer answer = moved.move(page(offset), owner, target);
     // Once the locks of the move are released: what gives way may be of any zone.
     for (int tries = 0;
-        tries < Evictor.TRIES && answer.isFull() && target.makeRoom(answer.answer());
+        tries < ROOM_TRIES && answer.isFull() && target.makeRoom(answer.answer());
         tries++) {
       answer = moved.move(page(offset), owner, target);
     }
@@ -663,21 +664,15 @@ public final class BackedZone implements Home {
     return pressure;
   }
 
-  /** Sets what makes room when pages are out. */
-  void evictWith(Evictor evicting) {
-    evictor = evicting;
+  /** Sets what tries to make room when pages are out, or null. */
+  void makeRoomBy(IntPredicate maker) {
+    roomMaker = maker;
   }
 
   @Override
   public boolean makeRoom(int pages) {
-    Evictor evicting = evictor;
-    return evicting != null && evicting.makeRoom(pages);
-  }
-
-  /** Says why no more gave way when pages were out last; empty where that was not tried. */
-  String whyNotEvicted() {
-    Evictor evicting = evictor;
-    return evicting == null ? "" : evicting.obstacle();
+    IntPredicate maker = roomMaker;
+    return maker != null && maker.test(pages);
   }
 
   /** Tells that few pages are free. */

@@ -61,6 +61,11 @@ record DemotedHost(BackedZone zone, Account device, MemorySource source) impleme
     return refusal;
   }
 
+  @Override
+  public boolean isRefuge() {
+    return true;
+  }
+
   /** Nothing gives way to what had to give way itself. */
   @Override
   public boolean makeRoom(int pages) {

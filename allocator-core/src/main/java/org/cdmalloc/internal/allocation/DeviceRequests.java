@@ -154,7 +154,7 @@ public final class DeviceRequests implements Requests {
         wanted = new Wanted(pages, scope == null ? block : scope.newBlock(block));
         find(wanted, path, alignOrder);
         for (int tries = 0;
-            wanted.run < 0 && tries < Evictor.TRIES && path.zone(0).makeRoom(pages);
+            wanted.run < 0 && tries < Host.ROOM_TRIES && zone.makeRoom(pages);
             tries++) {
           find(wanted, path, alignOrder);
         }
@@ -221,7 +221,7 @@ public final class DeviceRequests implements Requests {
     } else {
       String budget = exceededBudget(own.wantedBytes());
       String detail =
-          Stream.of(own.detail(), path.zone(0).whyNotEvicted(), budget)
+          Stream.of(own.detail(), zone.whyNotEvicted(), budget)
               .filter(part -> !part.isEmpty())
               .collect(Collectors.joining(", "));
       attempts.add(ZoneReports.because(own, own.reason(), detail));

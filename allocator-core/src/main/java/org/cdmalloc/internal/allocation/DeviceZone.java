@@ -90,6 +90,9 @@ public final class DeviceZone implements Paths {
   /** Written under drainLock. */
   private volatile BackedZone zone;
 
+  /** Null where nothing gives way; written under drainLock, before the node is online. */
+  private volatile Evictor evictor;
+
   /**
    * Describes a device zone.
    *
@@ -191,12 +194,9 @@ public final class DeviceZone implements Paths {
     return capacityBytes + Capacities.wholeUnits(spare);
   }
 
-  private Evictor evictor(BackedZone served) {
-    return attributes.evict() ? new Evictor(served, demotion()) : null;
-  }
-
   private Paths paths(BackedZone served) {
-    served.evictWith(evictor(served));
+    evictor = attributes.evict() ? new Evictor(served, demotion()) : null;
+    served.makeRoomBy(evictor == null ? null : evictor::makeRoom);
     return new CallerPaths(machine, source, caller -> new ZonePath(caller, false, false, served));
   }
 
@@ -433,6 +433,18 @@ public final class DeviceZone implements Paths {
             .filter(zone -> source.room(zone.backingNode(), bytes).isCommitted())
             .toList();
     return ZonePath.spilling(path.caller(), path.zone(0), open);
+  }
+
+  /** Tries to make room for a run of so many pages; returns whether there may be some. */
+  boolean makeRoom(int pages) {
+    Evictor evicting = evictor;
+    return evicting != null && evicting.makeRoom(pages);
+  }
+
+  /** Says why no more gave way when the node was full last; empty where that was not tried. */
+  String whyNotEvicted() {
+    Evictor evicting = evictor;
+    return evicting == null ? "" : evicting.obstacle();
   }
 
   /** Says why nothing was spilled, after it was tried. */

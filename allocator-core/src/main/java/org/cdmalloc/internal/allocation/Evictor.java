@@ -37,9 +37,6 @@ final class Evictor {
    * a look.
    */
 
-  /** How often a request is tried again for which room was made that others took. */
-  static final int TRIES = 3;
-
   private final BackedZone zone;
   private final DemotedHost refuge;
   private final ReentrantLock lock = new ReentrantLock();

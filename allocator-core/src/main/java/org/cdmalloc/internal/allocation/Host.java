@@ -5,6 +5,9 @@ import org.cdmalloc.internal.account.Account;
 
 /** Who pays for pages of other zones' blocks that were moved to a node. */
 interface Host {
+  /** How often it is tried again to take room that was made, and that others took. */
+  int ROOM_TRIES = 3;
+
   /** Returns the zone whose capacity is used. */
   Host place();
 
@@ -16,6 +19,11 @@ interface Host {
 
   /** Returns the node whose memory backs the zone; of a striped zone the first. */
   int backingNode();
+
+  /** Tells whether what is moved here had to give way elsewhere. */
+  default boolean isRefuge() {
+    return false;
+  }
 
   /** Lets blocks of another zone be moved here; returns why not, or null. */
   Refusal takeGuests(int pages);

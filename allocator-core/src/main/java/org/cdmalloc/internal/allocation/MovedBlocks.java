@@ -137,7 +137,7 @@ final class MovedBlocks {
   /** Written under commitLock; read without, to find out whether there is anything to do. */
   private final AtomicInteger strandedBlocks = new AtomicInteger();
 
-  /** How many pages were ever moved to a {@link DemotedHost}, and home from one. */
+  /** How many pages were ever moved to a {@linkplain Host#isRefuge refuge}, and home from one. */
   private final AtomicLong demotedPages = new AtomicLong();
 
   private final AtomicLong promotedPages = new AtomicLong();
@@ -391,9 +391,9 @@ final class MovedBlocks {
     /** Lets nobody but the target pay for a page. */
     private void pay(int page) {
       Host payer = block.payer(page);
-      if (target instanceof DemotedHost) {
+      if (target.isRefuge()) {
         demotedPages.addAndGet(pagesPerOsPage);
-      } else if (goesHome && payer instanceof DemotedHost) {
+      } else if (goesHome && payer != null && payer.isRefuge()) {
         promotedPages.addAndGet(pagesPerOsPage);
       }
       if (!goesHome) {
