@@ -209,8 +209,17 @@ public final class DeviceNode {
    * reserved, touched or listed. Ends a drain that others have begun. Does nothing if the node is
    * online.
    *
+   * <p>This is about the allocator's use of the node. Whether the node has memory is the platform's
+   * affair: on Linux its memory blocks go offline and come online by {@code
+   * /sys/devices/system/memory/memory<i>N</i>/state}. Of a node that has no memory nothing is
+   * brought into use. If it loses its memory, or a part of it, later, it stays online: what is
+   * there can be used as before, wherever the platform moved it, requests for more end in {@link
+   * NodeMemoryExhaustedException}, and once the memory is back they are served again, without a
+   * call of this.
+   *
    * @throws NodeAccessException if this is not the node's root capability; if the kernel refuses to
-   *     bind memory, so that nobody could say where it lies
+   *     bind memory, so that nobody could say where it lies; if all memory of the node is offline
+   *     by the platform's account. The node stays as it was, and nothing is reserved
    * @throws NodeFailedException if the node was lost
    * @throws NativeCallException if the address space cannot be reserved
    * @throws IllegalStateException if the allocator is closed

@@ -98,6 +98,11 @@ abstract class ForwardingSource implements MemorySource {
   }
 
   @Override
+  public long presentBytes(int node) {
+    return source.presentBytes(node);
+  }
+
+  @Override
   public CommitResult room(int node, long bytes) {
     return source.room(node, bytes);
   }

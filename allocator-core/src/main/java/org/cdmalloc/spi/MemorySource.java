@@ -88,6 +88,18 @@ public interface MemorySource {
   long freeBytes(int node);
 
   /**
+   * Returns how much memory a node has for this process at this moment, in use or not: less than
+   * {@link #machine()} says while the platform has taken some of it offline, or denies it.
+   *
+   * @param node a node of {@link #machine()}
+   * @return bytes, not negative; by default what the machine says
+   * @throws IllegalArgumentException if the machine has no such node
+   */
+  default long presentBytes(int node) {
+    return machine().node(node).bytes();
+  }
+
+  /**
    * Tells whether as much memory of a node could be committed now, by the checks that a commit
    * makes first. A hint: nothing is taken, and others may be faster.
    *

@@ -106,6 +106,25 @@ abstract class FactsContract extends MemorySourceFixture {
 
   @Test
   @Clause({
+    "Returns how much memory a node has for this process at this moment, in use or not: less than"
+        + " machine() says while the platform has taken some of it offline, or denies it.",
+    "bytes, not negative; by default what the machine says",
+    "IllegalArgumentException if the machine has no such node"
+  })
+  void presentBytesAreAtMostTheMachines() {
+    for (Node node : source.machine().nodes()) {
+      long present = source.presentBytes(node.id());
+      // Nobody takes memory offline while this runs.
+      assertEquals(node.hasMemory(), present > 0, node + ", present=" + present);
+      assertTrue(present <= node.bytes(), node + ", present=" + present);
+      assertTrue(source.freeBytes(node.id()) <= present, node + ", present=" + present);
+    }
+    assertIllegal(() -> source.presentBytes(NO_SUCH_NODE));
+    assertIllegal(() -> source.presentBytes(-1));
+  }
+
+  @Test
+  @Clause({
     "Tells whether as much memory of a node could be committed now, by the checks that a commit"
         + " makes first.",
     "A hint: nothing is taken, and others may be faster.",

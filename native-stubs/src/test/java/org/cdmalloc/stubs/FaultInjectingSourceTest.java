@@ -67,6 +67,7 @@ final class FaultInjectingSourceTest {
             Map.entry(SourceCall.LIMIT_BYTES, source::limitBytes),
             Map.entry(SourceCall.CURRENT_NODE, source::currentNode),
             Map.entry(SourceCall.FREE_BYTES, () -> source.freeBytes(0)),
+            Map.entry(SourceCall.PRESENT_BYTES, () -> source.presentBytes(0)),
             Map.entry(SourceCall.ROOM, () -> source.room(0, 4096)),
             Map.entry(SourceCall.RESERVE, () -> source.reserve(0, 4096)),
             Map.entry(SourceCall.COMMIT, () -> source.commit(region, 0, 4096)),

@@ -98,6 +98,11 @@ abstract class InterceptedSource implements MemorySource {
   }
 
   @Override
+  public final long presentBytes(int node) {
+    return query(SourceCall.PRESENT_BYTES, "node=" + node, () -> source.presentBytes(node));
+  }
+
+  @Override
   public final CommitResult room(int node, long bytes) {
     return query(
         SourceCall.ROOM, "node=" + node + ", bytes=" + bytes, () -> source.room(node, bytes));

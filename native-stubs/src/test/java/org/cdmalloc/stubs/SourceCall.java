@@ -17,6 +17,8 @@ public enum SourceCall {
   CURRENT_NODE("currentNode"),
   /** {@code freeBytes(node)}. */
   FREE_BYTES("freeBytes"),
+  /** {@code presentBytes(node)}. */
+  PRESENT_BYTES("presentBytes"),
   /** {@code room(node, bytes)}. */
   ROOM("room"),
   /** {@code reserve(stripe, bytes)}. */

@@ -207,6 +207,17 @@ final class CommitProtocol {
     if (errno == Errno.ENOMEM) {
       return noMapping();
     }
+    if (errno == Errno.EINVAL) {
+      // The kernel took this range and mask when they were reserved: all memory of the nodes went
+      // offline since, or is just coming back.
+      return new CommitResult(
+          Outcome.NODE_FULL,
+          "node="
+              + region.node()
+              + ", mbind=EINVAL, wanted_bytes="
+              + bytes
+              + headroom.ifAbsent(region.node()));
+    }
     if (errno != 0) {
       throw Errno.failed(
           "mbind", errno, Kernel.range(address, bytes) + ", mode=BIND, nodes=" + nodes);

@@ -166,7 +166,7 @@ final class Headroom {
     return reading.node() < bytes ? nodeFull(node, reading, bytes) : CommitResult.COMMITTED;
   }
 
-  private static CommitResult nodeFull(int node, Reading reading, long bytes) {
+  private CommitResult nodeFull(int node, Reading reading, long bytes) {
     return new CommitResult(
         Outcome.NODE_FULL,
         "node="
@@ -176,7 +176,15 @@ final class Headroom {
             + ", with_clean_cache_bytes="
             + reading.nodeWithCache
             + ", wanted_bytes="
-            + bytes);
+            + bytes
+            + ifAbsent(node));
+  }
+
+  /** What to say of a node that has nothing to give because its memory is gone; else nothing. */
+  String ifAbsent(int node) {
+    return presentBytes(node) == 0
+        ? ", present_bytes=0 (all memory of the node is offline: bring it online)"
+        : "";
   }
 
   private String limitReached(Reading reading, long bytes) {
@@ -310,6 +318,15 @@ final class Headroom {
       pages += hit + miss;
     }
     return pages;
+  }
+
+  /**
+   * Returns how much memory a node has, all of which may have been taken offline, or with the node
+   * away from the host; −1 if that is not told.
+   */
+  long presentBytes(int node) {
+    KeyedText meminfo = meminfo(node);
+    return meminfo.isEmpty() && hasNodes ? 0 : meminfo.bytes("MemTotal:");
   }
 
   /** Returns the free memory of a node, in bytes. */

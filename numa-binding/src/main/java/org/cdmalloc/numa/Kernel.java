@@ -51,6 +51,7 @@ class Kernel {
   static final int SET_MEMPOLICY_HOME_NODE = 450;
 
   private static final Path NUMA_MAPS = Path.of("/proc/self/numa_maps");
+  private static final Path STATUS = Path.of("/proc/thread-self/status");
 
   private final SystemCalls calls;
 
@@ -260,6 +261,17 @@ class Kernel {
   /** Reads what the kernel counts of each mapping of this process; empty where it does not. */
   NumaMaps numaMaps() {
     return NumaMaps.of(KeyedText.lines(NUMA_MAPS));
+  }
+
+  /** Returns the nodes on which the calling thread may have memory, now; none if not told. */
+  NodeMask allowedNodes() {
+    return allowedNodes(KeyedText.of(STATUS));
+  }
+
+  /** Reads them from the status of a process or thread: cpuset(7). */
+  static NodeMask allowedNodes(KeyedText status) {
+    String list = status.word("Mems_allowed_list:");
+    return list.isEmpty() ? NodeMask.EMPTY : NodeMask.parse(list);
   }
 
   /** Returns the CPU that runs the calling thread, or −1 if it is not told. */

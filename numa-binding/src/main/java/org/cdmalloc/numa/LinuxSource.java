@@ -116,6 +116,18 @@ final class LinuxSource implements MemorySource {
   }
 
   @Override
+  public long presentBytes(int node) {
+    long once = machine.node(node).bytes();
+    long now = headroom.presentBytes(node);
+    // Of a node that comes back cpusets are told a moment after it has memory.
+    NodeMask allowed = kernel.allowedNodes();
+    if (!allowed.isEmpty() && !allowed.contains(node)) {
+      return 0;
+    }
+    return now < 0 ? once : Math.min(once, now);
+  }
+
+  @Override
   public CommitResult room(int node, long bytes) {
     requireMemory(node);
     if (bytes <= 0) {

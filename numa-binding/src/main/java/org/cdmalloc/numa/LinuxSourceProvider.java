@@ -93,22 +93,18 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
       findings.add(NODES + " is not there, so all memory counts as that of one node");
     }
     Capability capability = Capability.probe(kernel, allowed, refusal, findings);
-    if (!refusal.hasNodes() && allowedNodes(status).size() > 1) {
+    if (!refusal.hasNodes() && Kernel.allowedNodes(status).size() > 1) {
       capability =
-          capability.withoutBinding(Refusal.ofHiddenNodes(allowedNodes(status), Machine.SYSFS));
+          capability.withoutBinding(
+              Refusal.ofHiddenNodes(Kernel.allowedNodes(status), Machine.SYSFS));
     }
     return new LinuxSource(kernel, allowed, capability, MappingBudget.PROCESS, PROC);
   }
 
   /** Takes the memory of those nodes away that the process's cpuset leaves out: cpuset(7). */
   static Machine allowed(Machine host, KeyedText status) {
-    NodeMask nodes = allowedNodes(status);
+    NodeMask nodes = Kernel.allowedNodes(status);
     return nodes.isEmpty() ? host : host.withMemoryOn(nodes);
-  }
-
-  private static NodeMask allowedNodes(KeyedText status) {
-    String list = status.word("Mems_allowed_list:");
-    return list.isEmpty() ? NodeMask.EMPTY : NodeMask.parse(list);
   }
 
   /**
@@ -119,7 +115,7 @@ public final class LinuxSourceProvider implements MemorySourceProvider {
     if (Files.isDirectory(NODES)) {
       return Machine.fromSysfs(Machine.SYSFS);
     }
-    NodeMask allowed = allowedNodes(KeyedText.of(STATUS));
+    NodeMask allowed = Kernel.allowedNodes(KeyedText.of(STATUS));
     long bytes = KeyedText.of(PROC.resolve("meminfo")).bytes("MemTotal:");
     int cpus = Runtime.getRuntime().availableProcessors();
     int node = allowed.isEmpty() ? 0 : allowed.first();

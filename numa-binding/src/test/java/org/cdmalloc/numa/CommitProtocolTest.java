@@ -108,12 +108,37 @@ final class CommitProtocolTest {
       assertThrows(NativeCallException.class, () -> source.commit(region, 0, 4 * CHUNK));
       assertAbsent(region);
       kernel.recover();
-      kernel.failFrom(Call.BIND_STRICT, chunk, Errno.EINVAL);
+      kernel.failFrom(Call.BIND_STRICT, chunk, Errno.EFAULT);
       assertThrows(NativeCallException.class, () -> source.commit(region, 0, 4 * CHUNK));
       assertAbsent(region);
       assertWorks(region);
       assertEquals(1, budget.used());
       budget.change(((LinuxRegion) region).heldMappings(), 0);
+    }
+  }
+
+  /** What is free is told some time before a node may be named, and some time after. */
+  @Test
+  void aNodeWhoseMemoryGoesOfflineOrComesBackMeanwhileIsFull(@TempDir Path sysfs)
+      throws IOException {
+    Path folder = sysfs.resolve("devices/system/node/node" + NODE);
+    Path meminfo = Files.createDirectories(folder).resolve("meminfo");
+    Machine machine = Machine.fromSysfs(Machine.SYSFS);
+    CommitProtocol protocol =
+        new CommitProtocol(kernel, roomy(sysfs), ThisHost.capability(), budget, machine);
+    for (long total : new long[] {0, 9999999}) {
+      Files.writeString(meminfo, "Node 0 MemTotal: " + total + " kB\nNode 0 MemFree: 9999999 kB\n");
+      LinuxRegion region = (LinuxRegion) source.reserve(NODE, CHUNK);
+      kernel.failFrom(Call.BIND_STRICT, 1, Errno.EINVAL);
+      CommitResult refused = protocol.commit(region, 0, CHUNK);
+      assertEquals(Outcome.NODE_FULL, refused.outcome());
+      String offline = ", present_bytes=0 (all memory of the node is offline: bring it online)";
+      assertEquals(
+          "node=" + NODE + ", mbind=EINVAL, wanted_bytes=" + CHUNK + (total == 0 ? offline : ""),
+          refused.detail());
+      assertAbsent(region);
+      assertWorks(region);
+      budget.change(region.heldMappings(), 0);
     }
   }
 

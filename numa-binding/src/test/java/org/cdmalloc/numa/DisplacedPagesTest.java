@@ -14,7 +14,6 @@ import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -42,7 +41,6 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(240)
 final class DisplacedPagesTest {
-  private static final Path NODES = Path.of("/sys/devices/system/node");
   private static final Path DEMOTION_ENABLED = Path.of("/sys/kernel/mm/numa/demotion_enabled");
   private static final long MEBIBYTE = 1 << 20;
   private static final int BYTES = 8 << 20;
@@ -79,15 +77,6 @@ final class DisplacedPagesTest {
 
   private static void write(Path file, String text) throws IOException {
     Files.writeString(file, text, StandardOpenOption.WRITE);
-  }
-
-  static void setState(int node, String state) throws IOException {
-    try (DirectoryStream<Path> blocks =
-        Files.newDirectoryStream(NODES.resolve("node" + node), "memory[0-9]*")) {
-      for (Path block : blocks) {
-        write(block.resolve("state"), state);
-      }
-    }
   }
 
   /** The policy of the mapping that an address lies in, as numa_maps says it. */
@@ -139,7 +128,7 @@ final class DisplacedPagesTest {
     assertEquals(new PlacementAudit(BYTES, 0, 0, List.of()), memory.audit());
     // The kernel may take any of them, the other device too.
     NodeMask others = system.or(NodeMask.of(other));
-    setState(node, "offline");
+    MemoryBlocks.of(node).offline();
     try {
       assertEquals(42, block.getLong(0));
       // The kernel keeps the mask as it was set. While none of its nodes has memory, it allows all
@@ -154,7 +143,7 @@ final class DisplacedPagesTest {
       long taken = otherFree - memory.source().freeBytes(other);
       assertTrue(taken < BYTES, () -> "node=" + other + ", taken=" + taken);
     } finally {
-      setState(node, "online_movable");
+      MemoryBlocks.of(node).online();
     }
     assertEquals("bind=static:" + node, policy(address(block)));
     // The pages stay where they are, and so does what is known of them.

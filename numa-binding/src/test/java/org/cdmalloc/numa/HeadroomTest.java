@@ -122,6 +122,26 @@ final class HeadroomTest {
   }
 
   @Test
+  void aNodeWhoseMemoryIsOfflineSaysSo() throws IOException {
+    String absent = "present_bytes=0 (all memory of the node is offline: bring it online)";
+    assertEquals(4096 * MIB, headroom().presentBytes(1));
+    assertFalse(check(1, 4096 * MIB).detail().contains("offline"));
+    String meminfo = "sys/devices/system/node/node1/meminfo";
+    write(meminfo, "Node 1 MemFree: 0 kB\n");
+    assertEquals(-1, headroom().presentBytes(1));
+    assertFalse(check(1, 4096).detail().contains("offline"));
+    write(meminfo, "Node 1 MemTotal: 0 kB\nNode 1 MemFree: 0 kB\n");
+    assertEquals(0, headroom().presentBytes(1));
+    CommitResult refused = check(1, 4096);
+    assertEquals(Outcome.NODE_FULL, refused.outcome());
+    assertTrue(refused.detail().endsWith(absent), refused.detail());
+    // The kernel removes the folder of a node whose memory is taken away with the device.
+    Files.delete(root.resolve(meminfo));
+    assertEquals(0, headroom().presentBytes(1));
+    assertTrue(check(1, 4096).detail().endsWith(absent));
+  }
+
+  @Test
   void aNodeKeepsItsLowMarks() {
     long node0 = 1024 * MIB - 10_000 * 4096;
     assertTrue(check(0, node0).isCommitted());

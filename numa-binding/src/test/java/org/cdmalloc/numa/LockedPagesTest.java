@@ -118,7 +118,7 @@ final class LockedPagesTest {
     Region region = commit(device, 8 * MIB);
     source.view(region, 0, 8).putLong(0, 42);
     lock(region);
-    DisplacedPagesTest.setState(device, "offline");
+    MemoryBlocks.of(device).offline();
     try {
       Residency found = residency(region);
       reporter.publishEntry("offline", found.toString());
@@ -127,7 +127,7 @@ final class LockedPagesTest {
       assertEquals(before + region.bytes(), ThisHost.lockedBytes());
       assertEquals(42, source.view(region, 0, 8).getLong(0));
     } finally {
-      DisplacedPagesTest.setState(device, "online_movable");
+      MemoryBlocks.of(device).online();
     }
     source.release(region);
   }

@@ -180,6 +180,11 @@ class TwoNodeKernel extends Kernel {
   }
 
   @Override
+  NodeMask allowedNodes() {
+    return super.allowedNodes().or(NodeMask.of(OTHER));
+  }
+
+  @Override
   int movePages(long[] addresses, int[] targets, int[] status) {
     synchronized (pagesOfOther) {
       int[] here = new int[targets.length];

@@ -135,7 +135,8 @@ public final class DeviceZone implements Paths {
    * Reserves the node's region, or takes its zone into use again. Does nothing if it is online.
    *
    * @throws NodeAccessException if the kernel refuses to bind the region, so that nobody could say
-   *     where its memory lies; nothing stays reserved
+   *     where its memory lies; if all memory of the node is offline by the platform's account.
+   *     Nothing stays reserved, and the state is as before
    * @throws NodeFailedException if the node was lost
    * @throws IllegalStateException if the allocator is closed
    */
@@ -152,6 +153,7 @@ public final class DeviceZone implements Paths {
                   + "; "
                   + source.diagnosis().obstacle());
         }
+        requirePresent();
         if (zone == null || (state() == NodeState.OFFLINE && zone.zone().liveRuns() == 0)) {
           reserve();
         } else {
@@ -160,6 +162,21 @@ public final class DeviceZone implements Paths {
       }
     } finally {
       drainLock.unlock();
+    }
+  }
+
+  /** A platform binds nothing to a node whose memory is gone, and would not say why. */
+  private void requirePresent() {
+    if (source.presentBytes(backingNode) == 0) {
+      throw new NodeAccessException(
+          "device node has no memory now: node="
+              + node
+              + ", backing_node="
+              + backingNode
+              + ", state="
+              + state()
+              + ", present_bytes=0; the platform took it offline or denies it to this process: bring"
+              + " it online there, then call DeviceNode.online() again");
     }
   }
 
