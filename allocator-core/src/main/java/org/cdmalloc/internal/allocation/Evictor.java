@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.List;
 import java.util.PriorityQueue;
 import java.util.Queue;
 import java.util.concurrent.locks.ReentrantLock;
@@ -20,7 +22,13 @@ final class Evictor {
    * keeps its address, and what comes instead needs another one. So the zone of a device that evicts
    * has more pages of addresses than of capacity.
    *
-   * State: the lock, and why the last look made too little room.
+   * State: the lock; the coldest blocks that the last look found, but for those that were tried since;
+   * and why too little room was made last.
+   *
+   * Invariant: whatever may give way and is not among the coldest is no colder than they are, as long
+   * as they are not used. For a block that is used later, or comes later, is hotter than all of them;
+   * and of one that was used since the look, the time is another one than was found, and it is left
+   * out. One that was freed has another owner, or none.
    *
    * A block gives way while it is live and held by nobody, in the name of the owner that was found.
    * Who frees, pins or lends it meanwhile changes its owner, and the move finds that it is another's;
@@ -33,17 +41,26 @@ final class Evictor {
    * takes the blocks in. Whoever comes here holds none of them.
    *
    * Progress: blocking, for as long as pages are moved. A look takes O(pages of the region) steps, and
-   * O(log) of the blocks for each; it makes room up to the high mark, so that not each request pays for
-   * a look.
+   * O(log) of the blocks for each; many requests are served by one, unless most is refused.
    */
+
+  /** Times of a clock that may pass through the largest number. */
+  private static final Comparator<Candidate> COLDEST_FIRST =
+      (one, other) -> Long.signum(one.usedNanos - other.usedNanos);
+
+  /** How many blocks are remembered from one look for the next requests. */
+  private static final int KEPT = 1 << 14;
 
   private final BackedZone zone;
   private final DemotedHost refuge;
   private final ReentrantLock lock = new ReentrantLock();
   private volatile String obstacle = "";
 
-  /** A block that may give way. */
-  private record Candidate(Zone.OwnedRun run, BlockOwner owner, long unusedNanos) {}
+  /** Guarded by lock. */
+  private Queue<Candidate> coldest = new PriorityQueue<>(COLDEST_FIRST);
+
+  /** A block that may give way, and when it was used last. */
+  private record Candidate(Zone.OwnedRun run, BlockOwner owner, long usedNanos) {}
 
   /**
    * Makes an evictor.
@@ -103,14 +120,20 @@ final class Evictor {
     long evicted = 0;
     int refusedPages = Integer.MAX_VALUE;
     String why = "";
-    Queue<Candidate> candidates = candidates();
-    while (evicted < missing && !candidates.isEmpty()) {
-      Candidate block = candidates.remove();
+    boolean looked = false;
+    while (evicted < missing && !(looked && coldest.isEmpty())) {
+      if (coldest.isEmpty()) {
+        look();
+        looked = true;
+        continue;
+      }
+      Candidate block = coldest.remove();
       int page = block.run.page();
       // Where one was refused, a larger one will be.
-      if (block.run.pages() < refusedPages) {
+      if (block.owner.usedNanos() == block.usedNanos && block.run.pages() < refusedPages) {
+        int before = zone.zone().awayPages(page);
         MovedBlocks.Answer answer = zone.move(BackedZone.offset(page), block.owner, refuge);
-        evicted += Math.max(0, zone.zone().awayPages(page) - block.run.awayPages());
+        evicted += Math.max(0, zone.zone().awayPages(page) - before);
         if (answer.refusal() != null) {
           refusedPages = block.run.pages();
           why = ", node=" + refuge.node() + ": " + answer.refusal().detail();
@@ -125,23 +148,30 @@ final class Evictor {
                 + ", wanted_bytes="
                 + missing * Zone.PAGE_BYTES
                 + why;
+    keepFew();
     return evicted;
   }
 
-  /** Returns the blocks that may give way, those first that were not used for the longest time. */
-  private Queue<Candidate> candidates() {
-    Queue<Candidate> candidates =
-        new PriorityQueue<>(Comparator.comparingLong(Candidate::unusedNanos).reversed());
-    long now = refuge.device().nowNanos();
+  /** Finds the blocks that may give way. */
+  private void look() {
     zone.owners(
         run -> {
           BlockOwner owner = (BlockOwner) run.owner();
           boolean isHere = run.awayPages() < run.pages();
           if (isHere && owner.isLive() && !(owner instanceof HeldBlock)) {
-            long unusedNanos = now - owner.usedNanos();
-            candidates.add(new Candidate(run, owner, unusedNanos));
+            coldest.add(new Candidate(run, owner, owner.usedNanos()));
           }
         });
-    return candidates;
+  }
+
+  private void keepFew() {
+    if (coldest.size() > KEPT) {
+      List<Candidate> few = new ArrayList<>(KEPT);
+      while (few.size() < KEPT) {
+        few.add(coldest.remove());
+      }
+      coldest = new PriorityQueue<>(COLDEST_FIRST);
+      coldest.addAll(few);
+    }
   }
 }

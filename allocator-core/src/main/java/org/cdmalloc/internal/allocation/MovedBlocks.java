@@ -359,13 +359,12 @@ final class MovedBlocks {
 
     /** Books the pages that came; commitLock is held. */
     private void book(int from, Residency now) {
-      int first = block.page / pagesPerOsPage;
-      BitSet left = new BitSet(first + from + now.pages());
+      BitSet left = new BitSet(from + now.pages());
       for (int i = 0; i < now.pages(); i++) {
         int page = from + i;
         if (now.node(i) == target.backingNode() && expected.get(page)) {
           if (block.payer(page) == null) {
-            left.set(first + page);
+            left.set(page);
           }
           pay(page);
           expected.clear(page);
@@ -373,7 +372,7 @@ final class MovedBlocks {
         }
       }
       if (!goesHome) {
-        home.shares().repay(left);
+        home.shares().repay(firstOsPage(block), left);
         zone.setAway(block.page, block.awayOsPages() * pagesPerOsPage);
         tellOwner();
       }
@@ -681,15 +680,15 @@ final class MovedBlocks {
     }
     BitSet osPages = new BitSet();
     emptied.pages().stream().forEach(page -> osPages.set(page / pagesPerOsPage));
+    long from = offset(unit * zone.commitPages());
     boolean zeroed = false;
     try {
-      long from = offset(unit * zone.commitPages());
       long end = Math.min(from + offset(zone.commitPages()), offset(zone.regionPages()));
       source.purge(region, from, end - from);
       zeroed = true;
     } finally {
       zone.emptied(unit, emptied.pages().cardinality(), zeroed);
-      home.shares().repay(osPages);
+      home.shares().repay(from / osPageBytes, osPages);
     }
     return true;
   }
@@ -754,10 +753,8 @@ final class MovedBlocks {
   private void giveBack(Region region, Block block) {
     if (!block.givenBack) {
       BitSet own = new BitSet();
-      int first = block.page / pagesPerOsPage;
-      own.set(first, first + block.pages / pagesPerOsPage);
-      block.guests.forEach(
-          (guest, osPages) -> osPages.stream().forEach(page -> own.clear(first + page)));
+      own.set(0, block.pages / pagesPerOsPage);
+      block.guests.values().forEach(own::andNot);
       source.purge(region, offset(block.page), offset(block.pages));
       block.givenBack = true;
       block.unrepaid = own;
@@ -768,9 +765,13 @@ final class MovedBlocks {
       guest.getKey().returnGuests(guest.getValue().cardinality() * pagesPerOsPage);
       guests.remove();
     }
-    home.shares().repay(block.unrepaid);
+    home.shares().repay(firstOsPage(block), block.unrepaid);
     block.unrepaid = new BitSet();
     zone.setAway(block.page, block.pages);
+  }
+
+  private int firstOsPage(Block block) {
+    return block.page / pagesPerOsPage;
   }
 
   private static long offset(int page) {

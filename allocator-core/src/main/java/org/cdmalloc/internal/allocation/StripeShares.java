@@ -101,11 +101,13 @@ final class StripeShares {
   /**
    * Gives back what was lent for single OS pages.
    *
-   * @param osPages counted from the striped region's first
+   * @param first an OS page, counted from the striped region's first
+   * @param osPages which, counted from that one
    */
-  void repay(BitSet osPages) {
+  void repay(long first, BitSet osPages) {
     for (Lender lender : zones) {
-      long pages = osPages.stream().filter(page -> stripe.node(page) == lender.node()).count();
+      long pages =
+          osPages.stream().filter(page -> stripe.node(first + page) == lender.node()).count();
       lender.zone().repay((int) pages * (osPageBytes / Zone.PAGE_BYTES));
     }
   }

@@ -539,8 +539,8 @@ public final class Zone {
    * A unit after {@link #emptyUnit}.
    *
    * @param runs the first pages of the runs that are stranded no more
-   * @param pages the pages that have memory, which is to go back; they are held until {@link
-   *     #emptied}
+   * @param pages the pages that have memory, which is to go back, counted from the unit's first;
+   *     they are held until {@link #emptied}
    */
   public record EmptiedUnit(List<Integer> runs, BitSet pages) {}
 
@@ -559,10 +559,11 @@ public final class Zone {
     int end = unit * commitPages + committed.unitPages(unit);
     lock.lock();
     try {
-      for (int page = unit * commitPages; page < end; ) {
+      int first = unit * commitPages;
+      for (int page = first; page < end; ) {
         int run = buddy.runStart(page);
         if (run < 0) {
-          pages.set(page++);
+          pages.set(page++ - first);
         } else if (isStranded(run) && away.pages(run) == buddy.runPages(run)) {
           runs.add(run);
           page = run + buddy.runPages(run);
