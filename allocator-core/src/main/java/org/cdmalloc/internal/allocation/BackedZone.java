@@ -115,6 +115,9 @@ public final class BackedZone implements Home {
   /** Tries to make room for so many pages when they are out; null where nothing gives way. */
   private volatile IntPredicate roomMaker;
 
+  /** Units whose memory the source did not take back; guarded by commitLock. */
+  private final BitSet untaken = new BitSet();
+
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
 
@@ -402,12 +405,31 @@ public final class BackedZone implements Home {
   }
 
   private long purgeWindow(int from, int to, boolean onlyIdle) {
+    RuntimeException failure = purgeAgain(region, from, to);
     BitSet retired = zone.retire(from, to, onlyIdle);
-    RuntimeException failure = purge(region, retired, true);
+    failure = Failures.joined(failure, purge(region, retired, true));
     if (failure != null) {
       throw failure;
     }
     return retired.stream().mapToLong(unit -> unitBytes(unit, unit + 1)).sum();
+  }
+
+  /** Gives back what the source did not take before, unless it is in use again; as below. */
+  private RuntimeException purgeAgain(Region target, int from, int to) {
+    RuntimeException failure = null;
+    int unit = untaken.nextSetBit(from);
+    while (unit >= 0 && unit < to) {
+      try {
+        if (zone.uncommittedUnit(firstPage(unit), 1) == unit) {
+          source.purge(target, unitOffset(unit), unitBytes(unit, unit + 1));
+        }
+        untaken.clear(unit);
+      } catch (RuntimeException e) {
+        failure = Failures.joined(failure, e);
+      }
+      unit = untaken.nextSetBit(unit + 1);
+    }
+    return failure;
   }
 
   /** Gives the memory of unmarked units back, range by range; returns what failed, or null. */
@@ -420,6 +442,7 @@ public final class BackedZone implements Home {
         source.purge(target, unitOffset(unit), unitBytes(unit, after));
         zeroed = true;
       } catch (RuntimeException e) {
+        untaken.set(unit, after);
         failure = Failures.joined(failure, e);
       } finally {
         if (retired) {

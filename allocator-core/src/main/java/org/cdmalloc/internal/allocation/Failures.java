@@ -10,7 +10,7 @@ final class Failures {
     if (first == null) {
       return next;
     }
-    if (first != next) {
+    if (next != null && first != next) {
       first.addSuppressed(next);
     }
     return first;
