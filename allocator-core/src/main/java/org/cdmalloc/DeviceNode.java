@@ -49,7 +49,7 @@ import org.cdmalloc.internal.allocation.LentBlock;
  * whether blocks go to and fro.
  *
  * <p><b>Cost.</b> A block costs some hundred bytes of the Java heap while it is live, in an arena
- * some hundred and twenty; a request takes a step for each capability up to the root. Safe for use
+ * some hundred and thirty; a request takes a step for each capability up to the root. Safe for use
  * by any number of threads.
  */
 public final class DeviceNode {

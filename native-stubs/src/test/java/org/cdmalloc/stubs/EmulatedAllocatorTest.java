@@ -5,13 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.cdmalloc.DeviceNode;
+import org.cdmalloc.DevicePin;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeAllocatorContract;
 import org.cdmalloc.NodeMemoryExhaustedException;
+import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
 import org.cdmalloc.spi.MemorySource;
@@ -24,6 +27,7 @@ import org.junit.jupiter.api.Test;
 /** The allocator on emulated machines: the contract, and what only several nodes can show. */
 final class EmulatedAllocatorTest {
   private static final long MEBIBYTE = 1 << 20;
+  private static final int PAGE = 4096;
 
   private abstract static class Contract extends NodeAllocatorContract {
     private final int osPageBytes;
@@ -103,6 +107,37 @@ final class EmulatedAllocatorTest {
     }
     blocks.forEach(memory::free);
     return nodes;
+  }
+
+  @Test
+  void aPinBeyondTheLimitOfLockedMemoryIsRefusedAndLeavesNothing() {
+    try (NodeAllocator memory = open()) {
+      DeviceNode device = memory.device(4);
+      device.online();
+      source.limitLocks(MEBIBYTE);
+      long first = device.allocate(MEBIBYTE);
+      long other = memory.allocate(MEBIBYTE, Placement.onNode(0));
+      DevicePin pin = device.pin(first);
+      // It is locked already: a second pin needs nothing more.
+      device.pin(first).close();
+      NodeMemoryExhaustedException refused =
+          assertThrows(NodeMemoryExhaustedException.class, () -> device.pin(other));
+      assertEquals(Reason.LOCK_REFUSED, refused.attempts().get(0).reason());
+      String message = refused.getMessage();
+      assertTrue(message.contains("memlock_limit_bytes=1048576, locked_bytes=1048576"), message);
+      assertTrue(message.contains("wanted_bytes=1048576; call"), message);
+      ByteBuffer content = ByteBuffer.allocate(PAGE);
+      assertThrows(NodeMemoryExhaustedException.class, () -> device.copyOf(content));
+      assertTrue(memory.residency(other).isAllOn(0));
+      assertEquals(MEBIBYTE, memory.report().node(4).usedBytes());
+      assertEquals(MEBIBYTE, source.lockedBytes());
+      assertTrue(memory.move(other, Placement.onNode(1)).isComplete(), "nobody holds it");
+      pin.close();
+      device.pin(other).close();
+      memory.free(first);
+      memory.free(other);
+      assertEquals(0, source.lockedBytes());
+    }
   }
 
   @Test

@@ -122,10 +122,28 @@ final class HeldFaultRunTest {
     }
 
     private DevicePin pin(DeviceNode holder, long address) {
-      DevicePin pin = again(() -> holder.pin(address));
+      DevicePin pin = again(() -> orAsBefore(() -> holder.pin(address)));
       assertTrue(again(pin::isInPlace));
       assertWhole(address);
       return pin;
+    }
+
+    /** What cannot be pinned is left as it was. */
+    private DevicePin orAsBefore(Supplier<DevicePin> pins) {
+      long locked = platform.lockedBytes();
+      NodeReport before = report();
+      try {
+        return pins.get();
+      } catch (NativeCallException | NodeMemoryExhaustedException e) {
+        assertEquals(locked, platform.lockedBytes());
+        assertEquals(before.movedInBytes(), report().movedInBytes());
+        assertEquals(inUse(before), inUse(report()));
+        throw e;
+      }
+    }
+
+    private static long inUse(NodeReport node) {
+      return node.usedBytes() + node.movedOutBytes();
     }
 
     private void close(DevicePin pin) {
@@ -147,7 +165,7 @@ final class HeldFaultRunTest {
       DevicePin came = pin(holder, ofSystem);
       DevicePin back = pin(device, away);
       ByteBuffer text = UTF_8.encode("payload");
-      DevicePin copy = again(() -> holder.copyOf(text));
+      DevicePin copy = again(() -> orAsBefore(() -> holder.copyOf(text)));
       assertEquals("payload", UTF_8.decode(again(() -> copy.buffer(7))).toString());
       // The copy is a whole OS page of its own.
       assertEquals(3 * BLOCK + (64 << 10), platform.lockedBytes());
