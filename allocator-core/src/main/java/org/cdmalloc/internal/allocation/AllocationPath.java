@@ -239,7 +239,7 @@ public final class AllocationPath {
   ByteBuffer buffer(ZonePath path, long found, int bytes, boolean zeroed, BlockOwner owner) {
     boolean done = false;
     try {
-      long offset = BackedZone.offset(Zone.page(found));
+      long offset = Pages.offset(Zone.page(found));
       ByteBuffer buffer = zone(path, found).view(offset, bytes);
       if (zeroed) {
         clear(path, found, pages(bytes));
@@ -257,7 +257,7 @@ public final class AllocationPath {
   void undo(ZonePath path, long found, BlockOwner owner) {
     int freed = zone(path, found).zone().undo(Zone.page(found), owner);
     if (freed > 0 && owner != null) {
-      owner.freed(BackedZone.offset(freed));
+      owner.freed(Pages.offset(freed));
     }
   }
 
@@ -471,7 +471,7 @@ public final class AllocationPath {
     BackedZone zone = extent.zone();
     long offset = extent.offsetOf(address);
     int pages = requireRun(extent, address);
-    requireSound(zone, BackedZone.page(offset), pages, address);
+    requireSound(zone, Pages.page(offset), pages, address);
     while (true) {
       BlockOwner owner = owner(zone, offset);
       boolean ended = owner instanceof HeldBlock held && held.hasEnded();
@@ -483,9 +483,9 @@ public final class AllocationPath {
           throw wrong(address, offset, Zone.NOT_LIVE, zone);
         }
         HeldBlock held =
-            new HeldBlock(zone, BackedZone.page(offset), owner, block -> freeHeld(zone, block));
+            new HeldBlock(zone, Pages.page(offset), owner, block -> freeHeld(zone, block));
         held.begin(use);
-        int answer = zone.zone().exchangeOwner(BackedZone.page(offset), owner, held);
+        int answer = zone.zone().exchangeOwner(Pages.page(offset), owner, held);
         if (answer > 0) {
           return requireNotLeft(zone, held, owner, use);
         }
@@ -508,7 +508,7 @@ public final class AllocationPath {
 
   /** Tells whether no part of a block lies on a node that was lost, whose memory is not touched. */
   private boolean isSound(BackedZone zone, long offset, int pages) {
-    return !nodes.hasLost() || LostNodes.of(nodes, zone, BackedZone.page(offset), pages).isEmpty();
+    return !nodes.hasLost() || LostNodes.of(nodes, zone, Pages.page(offset), pages).isEmpty();
   }
 
   /**
@@ -524,19 +524,19 @@ public final class AllocationPath {
 
   /** Returns the owner of the block at an offset, or null if there is none. */
   static BlockOwner owner(BackedZone zone, long offset) {
-    return (BlockOwner) zone.zone().owner(BackedZone.page(offset));
+    return (BlockOwner) zone.zone().owner(Pages.page(offset));
   }
 
   private int free(BackedZone zone, long offset, BlockOwner owner) {
     if (zeroesWhenFreed(zone.node(), owner)) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
       if (pages > 0 && owner(zone, offset) == owner && isSound(zone, offset, pages)) {
-        zone.zero(offset, BackedZone.offset(pages));
+        zone.zero(offset, Pages.offset(pages));
       }
     }
     int freed = zone.free(offset, owner);
     if (freed > 0 && owner != null) {
-      owner.freed(BackedZone.offset(freed));
+      owner.freed(Pages.offset(freed));
     }
     return freed;
   }
@@ -596,8 +596,8 @@ public final class AllocationPath {
 
   private void requireNotLent(long address) {
     AddressMap.Extent extent = require(address);
-    int start = extent.zone().zone().runStart(BackedZone.page(extent.offsetOf(address)));
-    BlockOwner owner = start < 0 ? null : owner(extent.zone(), BackedZone.offset(start));
+    int start = extent.zone().zone().runStart(Pages.page(extent.offsetOf(address)));
+    BlockOwner owner = start < 0 ? null : owner(extent.zone(), Pages.offset(start));
     if (owner instanceof HeldBlock held && held.isLent()) {
       throw new IllegalStateException("block is lent: " + held + "; wait until it is returned");
     }
@@ -612,12 +612,12 @@ public final class AllocationPath {
     BackedZone zone = extent.zone();
     zone.requireOpen();
     long offset = extent.offsetOf(address);
-    int start = zone.zone().runStart(BackedZone.page(offset));
+    int start = zone.zone().runStart(Pages.page(offset));
     if (start < 0) {
       throw wrong(address, offset & ~PAGE_MASK, start, zone);
     }
     requireSound(zone, start, zone.zone().pages(start), address);
-    long end = BackedZone.offset(start) + BackedZone.offset(zone.zone().pages(start));
+    long end = Pages.offset(start) + Pages.offset(zone.zone().pages(start));
     if (bytes > end - offset) {
       throw new IllegalArgumentException(
           "buffer ends outside its block: address="
@@ -642,7 +642,7 @@ public final class AllocationPath {
     int pages = requireRun(extent, address);
     long offset = extent.offsetOf(address);
     long osMask = source.osPageBytes() - 1L;
-    long end = (offset + BackedZone.offset(pages) + osMask) & ~osMask;
+    long end = (offset + Pages.offset(pages) + osMask) & ~osMask;
     long start = offset & ~osMask;
     return extent.zone().residency(start, end - start);
   }
@@ -678,7 +678,7 @@ public final class AllocationPath {
               + ": address="
               + hex(address)
               + ", bytes="
-              + BackedZone.offset(answer.answer())
+              + Pages.offset(answer.answer())
               + ", os_page_bytes="
               + source.osPageBytes()
               + "; move blocks of whole OS pages");
@@ -720,7 +720,7 @@ public final class AllocationPath {
     } else {
       reason = SHARED;
     }
-    long bytes = BackedZone.offset(answer.answer());
+    long bytes = Pages.offset(answer.answer());
     return new MoveReport(
         target.zone().node(),
         0,
@@ -752,7 +752,7 @@ public final class AllocationPath {
       AddressMap.Extent extent, long offset, BlockOwner owner, Destination target) {
     extent.zone().requireOpen();
     target.zone().requireOpen();
-    int page = BackedZone.page(offset);
+    int page = Pages.page(offset);
     int pages = extent.zone().pages(offset);
     if (pages > 0) {
       requireSound(extent.zone(), page, pages, extent.zone().addressAt(offset));
@@ -777,7 +777,7 @@ public final class AllocationPath {
     long offset = extent == null ? 0 : extent.offsetOf(address);
     if (extent != null
         && extent.zone() == zone
-        && zone.zone().awayPages(BackedZone.page(offset)) > 0) {
+        && zone.zone().awayPages(Pages.page(offset)) > 0) {
       BlockOwner owner = owner(zone, offset);
       boolean isFree = owner != null && owner.isLive() && !(owner instanceof HeldBlock);
       if (isFree && owner.account().isWithin(holder)) {
@@ -789,7 +789,7 @@ public final class AllocationPath {
 
   private NodeMemoryExhaustedException noRoom(
       MovedBlocks.Answer answer, BackedZone target, Placement placement) {
-    return noRoom(BackedZone.offset(answer.answer()), answer.refusal(), target, placement);
+    return noRoom(Pages.offset(answer.answer()), answer.refusal(), target, placement);
   }
 
   /** Says why a block cannot be put on a node. */

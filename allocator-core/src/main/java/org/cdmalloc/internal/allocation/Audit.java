@@ -95,12 +95,12 @@ final class Audit {
    * @return its number, or a negative number
    */
   int next(BackedZone zone, int window) {
-    int unit = zone.zone().nextCommittedUnit(window * BackedZone.WINDOW_UNITS);
+    int unit = zone.zone().nextCommittedUnit(window * Backing.WINDOW_UNITS);
     int known = findings.next(zone, window);
     if (unit == Zone.NONE) {
       return known;
     }
-    int committed = unit / BackedZone.WINDOW_UNITS;
+    int committed = unit / Backing.WINDOW_UNITS;
     return known == Zone.NONE ? committed : Math.min(committed, known);
   }
 

@@ -21,7 +21,7 @@ public final class Capacities {
   private static final long SYSTEM_LEAST_BYTES = 64L << 20;
 
   /** The most that one zone can hold: its pages are counted in an int. */
-  static final long MOST_BYTES = (1L << 43) - BackedZone.COMMIT_BYTES;
+  static final long MOST_BYTES = (1L << 43) - Backing.COMMIT_BYTES;
 
   private Capacities() {}
 
@@ -105,9 +105,9 @@ public final class Capacities {
 
   /** A zone that ends with a whole commit unit has no small blocks at its end. */
   static long wholeUnits(long bytes) {
-    return bytes < BackedZone.COMMIT_BYTES
+    return bytes < Backing.COMMIT_BYTES
         ? bytes
-        : bytes / BackedZone.COMMIT_BYTES * BackedZone.COMMIT_BYTES;
+        : bytes / Backing.COMMIT_BYTES * Backing.COMMIT_BYTES;
   }
 
   private static void requireFits(Machine machine, int node, long bytes) {

@@ -39,7 +39,7 @@ record DemotedHost(BackedZone zone, Account device, MemorySource source) impleme
 
   @Override
   public Refusal takeGuests(int pages) {
-    long bytes = BackedZone.offset(pages);
+    long bytes = Pages.offset(pages);
     if (!device.chargeCeiling(bytes)) {
       return new Refusal(
           Reason.CAPACITY_HELD, "spill_ceiling_bytes=" + device.ceiling().limitBytes());

@@ -143,7 +143,7 @@ public final class DeviceRequests implements Requests {
     ZonePath path = zone.choose(bytes);
     int pages = AllocationPath.pages(bytes);
     int alignOrder = AllocationPath.alignOrder(alignment);
-    long usableBytes = BackedZone.offset(pages);
+    long usableBytes = Pages.offset(pages);
     Account full = account.charge(usableBytes);
     boolean isFound = false;
     if (full == null) {
@@ -193,7 +193,7 @@ public final class DeviceRequests implements Requests {
 
   /** Walks on into system memory, once the budgets have given as much; else there is no block. */
   private void spill(PaidBlock block, Wanted wanted, ZonePath path, int alignOrder) {
-    long usableBytes = BackedZone.offset(wanted.pages);
+    long usableBytes = Pages.offset(wanted.pages);
     if (!block.spill(usableBytes)) {
       return;
     }

@@ -202,7 +202,7 @@ public final class DeviceZone implements Paths {
   private long regionBytes() {
     long spare = 0;
     if (attributes.evict()) {
-      long most = BackedZone.offset(demotionZone().zone().capacityPages());
+      long most = Pages.offset(demotionZone().zone().capacityPages());
       spare =
           Math.min(
               Math.min(attributes.spillCeilingBytes(), most),
@@ -346,14 +346,14 @@ public final class DeviceZone implements Paths {
   }
 
   private void requireUnit(NodeAttributes wanted) {
-    if (wanted.evict() && capacityBytes < BackedZone.COMMIT_BYTES) {
+    if (wanted.evict() && capacityBytes < Backing.COMMIT_BYTES) {
       throw new IllegalArgumentException(
           "a device as small as that cannot evict: node="
               + node
               + ", capacity_bytes="
               + capacityBytes
               + ", unit_bytes="
-              + BackedZone.COMMIT_BYTES
+              + Backing.COMMIT_BYTES
               + "; raise capacity(node, bytes), or call withEvict(false)");
     }
   }

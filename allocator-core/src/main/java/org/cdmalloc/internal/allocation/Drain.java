@@ -61,9 +61,9 @@ final class Drain {
   }
 
   private void move(BackedZone home, int page, BlockOwner owner, Host target) {
-    MovedBlocks.Answer answer = home.move(BackedZone.offset(page), owner, target);
+    MovedBlocks.Answer answer = home.move(Pages.offset(page), owner, target);
     MoveReport report = answer.report();
-    long address = home.addressAt(BackedZone.offset(page));
+    long address = home.addressAt(Pages.offset(page));
     if (report != null) {
       movedBytes += report.movedBytes();
       if (!report.isComplete()) {
@@ -111,12 +111,12 @@ final class Drain {
   private Blocker blocker(BackedZone home, int page, int pages, BlockOwner owner, Account guest) {
     Account account = guest != null || owner == null ? guest : owner.account();
     Cause cause = cause(owner);
-    long address = home.addressAt(BackedZone.offset(page));
+    long address = home.addressAt(Pages.offset(page));
     return new Blocker(
         cause,
         account == null ? SYSTEM : account.holder(),
         address,
-        BackedZone.offset(pages),
+        Pages.offset(pages),
         reason(cause, obstacles.get(address)));
   }
 

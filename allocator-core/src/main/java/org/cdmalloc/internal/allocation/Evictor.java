@@ -132,7 +132,7 @@ final class Evictor {
       // Where one was refused, a larger one will be.
       if (block.owner.usedNanos() == block.usedNanos && block.run.pages() < refusedPages) {
         int before = zone.zone().awayPages(page);
-        MovedBlocks.Answer answer = zone.move(BackedZone.offset(page), block.owner, refuge);
+        MovedBlocks.Answer answer = zone.move(Pages.offset(page), block.owner, refuge);
         evicted += Math.max(0, zone.zone().awayPages(page) - before);
         if (answer.refusal() != null) {
           refusedPages = block.run.pages();

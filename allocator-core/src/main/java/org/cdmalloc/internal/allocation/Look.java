@@ -42,7 +42,7 @@ final class Look {
    */
   void compare(int unit, Residency where, long firstOsPage, LongToIntFunction wanted) {
     int pageBytes = where.osPageBytes();
-    int unitPages = (int) (BackedZone.COMMIT_BYTES / pageBytes);
+    int unitPages = (int) (Backing.COMMIT_BYTES / pageBytes);
     for (int page = 0; page < where.pages(); page++) {
       int home = wanted.applyAsInt(firstOsPage + page);
       int found = where.node(page);

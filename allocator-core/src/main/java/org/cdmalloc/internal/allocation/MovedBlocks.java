@@ -304,7 +304,7 @@ final class MovedBlocks {
       commitLock.lock();
       try {
         Region region = home.requireRegion();
-        long offset = offset(block.page) + (long) from * osPageBytes;
+        long offset = Pages.offset(block.page) + (long) from * osPageBytes;
         long bytes = (long) (to - from) * osPageBytes;
         MoveResult result =
             refusal.isEmpty()
@@ -383,7 +383,7 @@ final class MovedBlocks {
       Account account = owner == null ? null : owner.account();
       if (account != null && account.node() == target.node()) {
         long onDevice = (long) block.of(target).cardinality() * osPageBytes;
-        owner.arrived(offset(block.pages), onDevice);
+        owner.arrived(Pages.offset(block.pages), onDevice);
       }
     }
 
@@ -541,7 +541,7 @@ final class MovedBlocks {
                 paid.add(
                     new PaidRun(
                         payer,
-                        home.addressAt(offset(block.page)),
+                        home.addressAt(Pages.offset(block.page)),
                         (long) osPages.cardinality() * osPageBytes,
                         0));
               }
@@ -680,10 +680,10 @@ final class MovedBlocks {
     }
     BitSet osPages = new BitSet();
     emptied.pages().stream().forEach(page -> osPages.set(page / pagesPerOsPage));
-    long from = offset(unit * zone.commitPages());
+    long from = Pages.offset(unit * zone.commitPages());
     boolean zeroed = false;
     try {
-      long end = Math.min(from + offset(zone.commitPages()), offset(zone.regionPages()));
+      long end = Math.min(from + Pages.offset(zone.commitPages()), Pages.offset(zone.regionPages()));
       source.purge(region, from, end - from);
       zeroed = true;
     } finally {
@@ -704,11 +704,11 @@ final class MovedBlocks {
   /** Pages of a run in a unit that the run shares with others. */
   private record Edge(int from, int to) {
     long offset() {
-      return MovedBlocks.offset(from);
+      return Pages.offset(from);
     }
 
     long bytes() {
-      return MovedBlocks.offset(to - from);
+      return Pages.offset(to - from);
     }
   }
 
@@ -755,7 +755,7 @@ final class MovedBlocks {
       BitSet own = new BitSet();
       own.set(0, block.pages / pagesPerOsPage);
       block.guests.values().forEach(own::andNot);
-      source.purge(region, offset(block.page), offset(block.pages));
+      source.purge(region, Pages.offset(block.page), Pages.offset(block.pages));
       block.givenBack = true;
       block.unrepaid = own;
     }
@@ -772,9 +772,5 @@ final class MovedBlocks {
 
   private int firstOsPage(Block block) {
     return block.page / pagesPerOsPage;
-  }
-
-  private static long offset(int page) {
-    return (long) page * Zone.PAGE_BYTES;
   }
 }

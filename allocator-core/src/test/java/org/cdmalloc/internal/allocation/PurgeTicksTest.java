@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 final class PurgeTicksTest {
   private static final long MEBIBYTE = 1 << 20;
   private static final long PAGE = 4096;
-  private static final long UNIT = BackedZone.COMMIT_BYTES;
+  private static final long UNIT = Backing.COMMIT_BYTES;
 
   private final AddressOnlySource source =
       AddressOnlySource.of(

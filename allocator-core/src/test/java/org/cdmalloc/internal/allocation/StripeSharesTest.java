@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 /** What the nodes of a stripe lend it, page by page. */
 final class StripeSharesTest {
   private static final int PAGE = Zone.PAGE_BYTES;
-  private static final long UNIT = BackedZone.COMMIT_BYTES;
+  private static final long UNIT = Backing.COMMIT_BYTES;
   private static final int UNIT_PAGES = (int) (UNIT / PAGE);
 
   private final List<BackedZone> zones = new ArrayList<>();
