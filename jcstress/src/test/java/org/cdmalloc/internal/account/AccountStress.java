@@ -25,7 +25,9 @@ public final class AccountStress {
   @Outcome(expect = FORBIDDEN, desc = "both or none do")
   @State
   public static class LeaveAgainstLeave {
-    private final PaidBlock block = new PaidBlock(null);
+    private static final Account ACCOUNT = Account.root(1, () -> 0);
+
+    private final PaidBlock block = new PaidBlock(ACCOUNT);
 
     /** Hands the block over. */
     public LeaveAgainstLeave() {
