@@ -13,6 +13,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
+import org.cdmalloc.internal.allocation.BlockMoves;
 import org.cdmalloc.internal.allocation.Assembly;
 import org.cdmalloc.internal.allocation.Destination;
 import org.cdmalloc.internal.allocation.DeviceRequests;
@@ -318,7 +319,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * @throws IllegalStateException if closed, or the device node is not online
    */
   public MoveReport move(long address, Placement placement) {
-    return allocation.move(address, target(placement), placement);
+    return new BlockMoves(allocation).move(address, target(placement), placement);
   }
 
   /**
@@ -335,7 +336,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    */
   public MoveReport move(ByteBuffer buffer, Placement placement) {
     Destination target = target(placement);
-    return allocation.move(Objects.requireNonNull(buffer, "buffer"), target, placement);
+    return new BlockMoves(allocation).move(Objects.requireNonNull(buffer, "buffer"), target, placement);
   }
 
   /**

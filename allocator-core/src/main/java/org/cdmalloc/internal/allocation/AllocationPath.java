@@ -30,8 +30,6 @@ import org.cdmalloc.spi.Residency;
  * Safe for use by any number of threads; the account is the zones', under their locks.
  */
 public final class AllocationPath {
-  private static final long PAGE_MASK = Zone.PAGE_BYTES - 1;
-
   /**
    * A block that was found is one number: the run as {@link Zone} tells it, and above its bits the
    * place in the path of the zone that it is of.
@@ -40,8 +38,6 @@ public final class AllocationPath {
 
   /** What came of freeing a block that is in use otherwise: its memory goes when that ends. */
   private static final int DEFERRED = 1;
-
-  private static final String SHARED = "block shares an OS page with others";
 
   private final MemorySource source;
   private final Zeroing zeroing;
@@ -383,7 +379,7 @@ public final class AllocationPath {
     BackedZone zone = extent.zone();
     zone.requireOpen();
     long offset = extent.offsetOf(address);
-    if ((offset & PAGE_MASK) != 0) {
+    if ((offset & Pages.MASK) != 0) {
       throw wrong(address, offset, zone.pages(offset), zone);
     }
     int freed = free(zone, offset, null);
@@ -440,72 +436,6 @@ public final class AllocationPath {
     return now == owner || (now instanceof HeldBlock held && held.isOver(owner));
   }
 
-  /** Frees a held block for its user: its memory goes when it is held no more. */
-  void leave(HeldBlock held) {
-    if (!held.isLeft()) {
-      free(held.address());
-    }
-  }
-
-  /** Frees a block that its user left while it was held; of a closed allocator it is gone. */
-  private void freeHeld(BackedZone zone, HeldBlock held) {
-    int freed = free(zone, held.offset(), held);
-    if (freed <= 0 && freed != Zone.CLOSED) {
-      throw wrong(held.address(), held.offset(), freed, zone);
-    }
-  }
-
-  /**
-   * Holds a live block for a use beside its user's.
-   *
-   * @param address its first byte
-   * @param use what for
-   * @return the block, in use until {@link HeldBlock#end}
-   * @throws IllegalArgumentException if no block begins there
-   * @throws MemoryCorruptionError if the block that began there is free
-   * @throws NodeFailedException if it lies on a node that was lost
-   * @throws IllegalStateException if closed
-   */
-  HeldBlock hold(long address, HeldBlock.Use use) {
-    AddressMap.Extent extent = require(address);
-    BackedZone zone = extent.zone();
-    long offset = extent.offsetOf(address);
-    int pages = requireRun(extent, address);
-    requireSound(zone, Pages.page(offset), pages, address);
-    while (true) {
-      BlockOwner owner = owner(zone, offset);
-      boolean ended = owner instanceof HeldBlock held && held.hasEnded();
-      if (owner instanceof HeldBlock held && held.begin(use)) {
-        return held;
-      }
-      if (!ended) {
-        if (owner != null && !owner.isLive()) {
-          throw wrong(address, offset, Zone.NOT_LIVE, zone);
-        }
-        HeldBlock held =
-            new HeldBlock(zone, Pages.page(offset), owner, block -> freeHeld(zone, block));
-        held.begin(use);
-        int answer = zone.zone().exchangeOwner(Pages.page(offset), owner, held);
-        if (answer > 0) {
-          return requireNotLeft(zone, held, owner, use);
-        }
-        if (answer != Zone.OWNED) {
-          throw wrong(address, offset, answer, zone);
-        }
-      }
-    }
-  }
-
-  /** Ends a use at once if the block was taken from its owner just before it was held. */
-  private static HeldBlock requireNotLeft(
-      BackedZone zone, HeldBlock held, BlockOwner owner, HeldBlock.Use use) {
-    if (owner != null && !owner.isLive()) {
-      held.end(use);
-      throw wrong(held.address(), held.offset(), Zone.NOT_LIVE, zone);
-    }
-    return held;
-  }
-
   /** Tells whether no part of a block lies on a node that was lost, whose memory is not touched. */
   private boolean isSound(BackedZone zone, long offset, int pages) {
     return !nodes.hasLost() || LostNodes.of(nodes, zone, Pages.page(offset), pages).isEmpty();
@@ -516,7 +446,7 @@ public final class AllocationPath {
    *
    * @throws NodeFailedException if so
    */
-  private void requireSound(BackedZone zone, int page, int pages, long address) {
+  void requireSound(BackedZone zone, int page, int pages, long address) {
     if (nodes.hasLost()) {
       LostNodes.requireSound(nodes, zone, page, pages, address);
     }
@@ -527,7 +457,8 @@ public final class AllocationPath {
     return (BlockOwner) zone.zone().owner(Pages.page(offset));
   }
 
-  private int free(BackedZone zone, long offset, BlockOwner owner) {
+  /** Frees a block in its owner's name; returns its pages, or a negative number of {@link Zone}. */
+  int free(BackedZone zone, long offset, BlockOwner owner) {
     if (zeroesWhenFreed(zone.node(), owner)) {
       int pages = zone.canBeViewed() ? zone.pages(offset) : 0;
       if (pages > 0 && owner(zone, offset) == owner && isSound(zone, offset, pages)) {
@@ -614,7 +545,7 @@ public final class AllocationPath {
     long offset = extent.offsetOf(address);
     int start = zone.zone().runStart(Pages.page(offset));
     if (start < 0) {
-      throw wrong(address, offset & ~PAGE_MASK, start, zone);
+      throw wrong(address, offset & ~Pages.MASK, start, zone);
     }
     requireSound(zone, start, zone.zone().pages(start), address);
     long end = Pages.offset(start) + Pages.offset(zone.zone().pages(start));
@@ -647,162 +578,11 @@ public final class AllocationPath {
     return extent.zone().residency(start, end - start);
   }
 
-  /**
-   * Moves the memory of a block to another node.
-   *
-   * @param address its first byte
-   * @param target where to
-   * @param placement what named it, for messages
-   * @return where its pages are
-   */
-  public MoveReport move(long address, Destination target, Placement placement) {
-    MovedBlocks.Answer answer = tryMove(address, target);
-    AddressMap.Extent extent = require(address);
-    if (answer.answer() < 0) {
-      throw wrong(address, extent.offsetOf(address), answer.answer(), extent.zone());
-    }
-    if (answer.held() != null) {
-      throw new IllegalStateException(
-          "block cannot be moved, it is "
-              + answer.held().uses()
-              + ": address="
-              + hex(address)
-              + "; close its pins and let its loans be completed");
-    }
-    if (answer.refusal() != null) {
-      throw noRoom(answer, target.zone(), placement);
-    }
-    if (answer.report() == null) {
-      throw new IllegalArgumentException(
-          SHARED
-              + ": address="
-              + hex(address)
-              + ", bytes="
-              + Pages.offset(answer.answer())
-              + ", os_page_bytes="
-              + source.osPageBytes()
-              + "; move blocks of whole OS pages");
-    }
-    return answer.report();
-  }
-
-  /**
-   * Moves the memory of a buffer's block to another node.
-   *
-   * @param buffer as for {@link #free(ByteBuffer)}
-   * @param target as for a block
-   * @param placement as for a block
-   * @return as for a block
-   */
-  public MoveReport move(ByteBuffer buffer, Destination target, Placement placement) {
-    return move(address(buffer), target, placement);
-  }
-
-  /**
-   * Moves the memory of a block of a scope to another node, if it is there still.
-   *
-   * @return where its pages are; why there was no room is their reason; null if it was freed
-   */
-  MoveReport moveOwned(long address, BlockOwner owner, Destination target, Placement placement) {
-    AddressMap.Extent extent = require(address);
-    BlockOwner now = owner(extent.zone(), extent.offsetOf(address));
-    boolean isHeld = now instanceof HeldBlock held && held.isOver(owner);
-    MovedBlocks.Answer answer =
-        tryMove(extent, extent.offsetOf(address), isHeld ? now : owner, target);
-    if (answer.report() != null || answer.answer() < 0) {
-      return answer.report();
-    }
-    String reason;
-    if (answer.held() != null) {
-      reason = "block is " + answer.held().uses();
-    } else if (answer.refusal() != null) {
-      reason = noRoom(answer, target.zone(), placement).getMessage();
-    } else {
-      reason = SHARED;
-    }
-    long bytes = Pages.offset(answer.answer());
-    return new MoveReport(
-        target.zone().node(),
-        0,
-        List.of(new MoveReport.Unmoved(address, bytes, Residency.UNKNOWN, reason)));
-  }
-
-  private MovedBlocks.Answer tryMove(long address, Destination target) {
-    AddressMap.Extent extent = require(address);
-    BackedZone zone = extent.zone();
-    long offset = extent.offsetOf(address);
-    zone.requireOpen();
-    if ((offset & PAGE_MASK) != 0) {
-      return MovedBlocks.Answer.of(zone.pages(offset));
-    }
-    while (true) {
-      // Whose the block is decides who pays: where that changes meanwhile, it is another block.
-      BlockOwner owner = owner(zone, offset);
-      MovedBlocks.Answer answer =
-          owner == null || owner.isLive()
-              ? tryMove(extent, offset, owner, target)
-              : MovedBlocks.Answer.of(Zone.NOT_LIVE);
-      if (answer.answer() != Zone.OWNED) {
-        return answer;
-      }
-    }
-  }
-
-  private MovedBlocks.Answer tryMove(
-      AddressMap.Extent extent, long offset, BlockOwner owner, Destination target) {
-    extent.zone().requireOpen();
-    target.zone().requireOpen();
-    int page = Pages.page(offset);
-    int pages = extent.zone().pages(offset);
-    if (pages > 0) {
-      requireSound(extent.zone(), page, pages, extent.zone().addressAt(offset));
-    }
-    if (pages > 0 && owner instanceof HeldBlock held) {
-      return MovedBlocks.Answer.held(pages, held);
-    }
-    if (owner != null) {
-      owner.used();
-    }
-    Account account = owner == null ? null : owner.account();
-    return extent.zone().move(offset, owner, target.host(account));
-  }
-
-  /**
-   * Brings a block of a zone home that lies elsewhere, if there is room or can be made. Does
-   * nothing with a block that is held, or that another one than the holder, or none below, pays
-   * for.
-   */
-  void bringHome(long address, BackedZone zone, Account holder) {
-    AddressMap.Extent extent = nodes.addresses().find(address);
-    long offset = extent == null ? 0 : extent.offsetOf(address);
-    if (extent != null
-        && extent.zone() == zone
-        && zone.zone().awayPages(Pages.page(offset)) > 0) {
-      BlockOwner owner = owner(zone, offset);
-      boolean isFree = owner != null && owner.isLive() && !(owner instanceof HeldBlock);
-      if (isFree && owner.account().isWithin(holder)) {
-        owner.used();
-        zone.move(offset, owner, zone);
-      }
-    }
-  }
-
-  private NodeMemoryExhaustedException noRoom(
-      MovedBlocks.Answer answer, BackedZone target, Placement placement) {
-    return noRoom(Pages.offset(answer.answer()), answer.refusal(), target, placement);
-  }
-
-  /** Says why a block cannot be put on a node. */
-  NodeMemoryExhaustedException noRoom(
-      long bytes, Refusal refusal, BackedZone target, Placement placement) {
-    Attempt attempt = ZoneReports.noRoom(target, bytes, refusal, source);
-    return new NodeMemoryExhaustedException(bytes, placement.toString(), List.of(attempt));
-  }
-
-  private static int requireRun(AddressMap.Extent extent, long address) {
+  /** Returns the pages of the block that begins at an address, or throws if none does. */
+  static int requireRun(AddressMap.Extent extent, long address) {
     extent.zone().requireOpen();
     long offset = extent.offsetOf(address);
-    int pages = (offset & PAGE_MASK) != 0 ? Zone.INTERIOR : extent.zone().pages(offset);
+    int pages = (offset & Pages.MASK) != 0 ? Zone.INTERIOR : extent.zone().pages(offset);
     if (pages <= 0) {
       throw wrong(address, offset, pages, extent.zone());
     }
@@ -887,12 +667,13 @@ public final class AllocationPath {
     return extent;
   }
 
-  private static RuntimeException wrong(long address, long offset, int answer, BackedZone zone) {
+  /** Says what is wrong with an address at which a zone found no block. */
+  static RuntimeException wrong(long address, long offset, int answer, BackedZone zone) {
     if (answer == Zone.CLOSED) {
       return new IllegalStateException(
           "allocator is closed: address=" + hex(address) + ", node=" + zone.node());
     }
-    if (answer == Zone.NOT_LIVE && (offset & PAGE_MASK) == 0) {
+    if (answer == Zone.NOT_LIVE && (offset & Pages.MASK) == 0) {
       throw new MemoryCorruptionError(
           "no live block begins here, it was freed before or never allocated: address="
               + hex(address)
@@ -958,7 +739,7 @@ public final class AllocationPath {
     return Long.numberOfTrailingZeros(Math.max(1, alignment / Zone.PAGE_BYTES));
   }
 
-  private static String hex(long address) {
+  static String hex(long address) {
     return "0x" + Long.toHexString(address);
   }
 }

@@ -3,22 +3,18 @@ package org.cdmalloc.internal.allocation;
 
 import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
-import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
-import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.address.RegionAddresses;
 import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.internal.zone.Zone;
-import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.Region;
@@ -27,8 +23,9 @@ import org.cdmalloc.spi.Stripe;
 import org.cdmalloc.topology.NodeMask;
 
 /**
- * A zone over a region: hands out pages that are resident on their nodes, asks the source for
- * memory when a run of pages is not backed yet, and gives back what nobody used for a while.
+ * A zone over a region: hands out pages that are resident on their nodes. The memory behind them is
+ * {@link Backing}'s work, where blocks lie that were moved is in {@link MovedBlocks}; what comes
+ * here from other zones is counted here. Safe for use by any number of threads.
  */
 public final class BackedZone implements Home {
   private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
@@ -310,7 +307,8 @@ public final class BackedZone implements Home {
           Account account = owner.account();
           if (account != null && account.isWithin(within) && owner.isLive()) {
             long address = addressAt(Pages.offset(run.page()));
-            paid.add(new PaidRun(account, address, Pages.offset(run.pages()), owner.spilledBytes()));
+            paid.add(
+                new PaidRun(account, address, Pages.offset(run.pages()), owner.spilledBytes()));
           }
         });
     moved.addGuests(within, paid);

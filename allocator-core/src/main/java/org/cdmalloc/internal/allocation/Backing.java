@@ -13,8 +13,8 @@ import org.cdmalloc.spi.Region;
 import org.cdmalloc.spi.Residency;
 
 /**
- * The memory behind the pages of a zone: asked of the source, unit by unit, when a run needs it, and
- * given back when nobody has it. Safe for use by any number of threads.
+ * The memory behind the pages of a zone: asked of the source, unit by unit, when a run needs it,
+ * and given back when nobody has it. Safe for use by any number of threads.
  */
 final class Backing {
   /** What is asked of a source at a time: the size of a huge page on most machines. */
@@ -372,8 +372,8 @@ final class Backing {
 
   /**
    * Gives the memory of a closed zone back and lets the address space go when no view of it is
-   * reachable. Does nothing the second time, unless the source failed to take the memory: then it is
-   * asked again.
+   * reachable. Does nothing the second time, unless the source failed to take the memory: then it
+   * is asked again.
    */
   void close() {
     commitLock.lock();

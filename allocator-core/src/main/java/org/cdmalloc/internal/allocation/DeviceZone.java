@@ -580,8 +580,8 @@ public final class DeviceZone implements Paths {
   public LentBlock lend(long address, Account holder, Requests requests) {
     BackedZone served = choose(1).zone(0);
     holder.requireNotEnded();
-    allocation.bringHome(address, served, holder);
-    HeldBlock block = allocation.hold(address, HeldBlock.Use.LOAN);
+    new BlockMoves(allocation).bringHome(address, served, holder);
+    HeldBlock block = new Holds(allocation).hold(address, HeldBlock.Use.LOAN);
     LentBlock lent = null;
     try {
       requireOf(holder, block);

@@ -80,6 +80,7 @@ final class Evictor {
    * @return whether there may be room now
    */
   boolean makeRoom(int pages) {
+    obstacle = "";
     if (pages > zone.zone().capacityPages()) {
       return false;
     }

@@ -683,7 +683,8 @@ final class MovedBlocks {
     long from = Pages.offset(unit * zone.commitPages());
     boolean zeroed = false;
     try {
-      long end = Math.min(from + Pages.offset(zone.commitPages()), Pages.offset(zone.regionPages()));
+      long end =
+          Math.min(from + Pages.offset(zone.commitPages()), Pages.offset(zone.regionPages()));
       source.purge(region, from, end - from);
       zeroed = true;
     } finally {

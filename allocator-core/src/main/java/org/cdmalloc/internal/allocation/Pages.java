@@ -5,6 +5,9 @@ import org.cdmalloc.internal.zone.Zone;
 
 /** Pages of a zone, in bytes. */
 final class Pages {
+  /** What of an offset lies within a page. */
+  static final long MASK = Zone.PAGE_BYTES - 1;
+
   private Pages() {}
 
   /** Returns where a page begins; or how long so many pages are. */

@@ -46,7 +46,7 @@ public final class PinnedBlock {
       Destination target,
       Placement placement,
       boolean owned) {
-    HeldBlock block = allocation.hold(address, HeldBlock.Use.PIN);
+    HeldBlock block = new Holds(allocation).hold(address, HeldBlock.Use.PIN);
     boolean pinned = false;
     try {
       Pinning pinning = new Pinning(allocation, block, allocation.require(address).zone());
@@ -71,7 +71,7 @@ public final class PinnedBlock {
     boolean done = false;
     try {
       if (owned) {
-        allocation.leave(block);
+        new Holds(allocation).leave(block);
       }
       pinning.unpin();
       done = true;

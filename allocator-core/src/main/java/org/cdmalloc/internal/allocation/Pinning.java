@@ -121,7 +121,7 @@ final class Pinning {
     }
     MovedBlocks.Answer answer = zone.move(block.offset(), block, target.host(block.account()));
     if (answer.refusal() != null) {
-      throw allocation.noRoom(block.bytes(), answer.refusal(), target.zone(), placement);
+      throw new BlockMoves(allocation).noRoom(block.bytes(), answer.refusal(), target.zone(), placement);
     }
     MoveReport report = answer.report();
     if (report == null) {
@@ -132,7 +132,7 @@ final class Pinning {
       MoveReport.Unmoved first = report.unmoved().get(0);
       String why = "node=" + first.node() + ", bytes=" + first.bytes() + ": " + first.reason();
       Refusal refusal = new Refusal(Reason.MEMORY_REFUSED, why);
-      throw allocation.noRoom(block.bytes(), refusal, target.zone(), placement);
+      throw new BlockMoves(allocation).noRoom(block.bytes(), refusal, target.zone(), placement);
     }
     return true;
   }
@@ -141,7 +141,7 @@ final class Pinning {
     LockResult result = zone.lock(block.offset(), block.bytes());
     if (!result.isLocked()) {
       Refusal refusal = new Refusal(Reason.LOCK_REFUSED, result.detail());
-      throw allocation.noRoom(block.bytes(), refusal, target.zone(), placement);
+      throw new BlockMoves(allocation).noRoom(block.bytes(), refusal, target.zone(), placement);
     }
   }
 
@@ -161,7 +161,7 @@ final class Pinning {
       }
       if (node != wanted) {
         Refusal refusal = new Refusal(Reason.MEMORY_REFUSED, "found_on_node=" + node);
-        throw allocation.noRoom(block.bytes(), refusal, target.zone(), placement);
+        throw new BlockMoves(allocation).noRoom(block.bytes(), refusal, target.zone(), placement);
       }
     }
   }

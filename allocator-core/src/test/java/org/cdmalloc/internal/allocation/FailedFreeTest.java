@@ -137,7 +137,7 @@ final class FailedFreeTest {
     Payer owner = new Payer();
     long block = allocate(owner);
     owner.handOver();
-    HeldBlock held = allocation.hold(block, HeldBlock.Use.LOAN);
+    HeldBlock held = new Holds(allocation).hold(block, HeldBlock.Use.LOAN);
     allocation.free(block);
     fails = true;
     assertThrows(InternalError.class, () -> held.end(HeldBlock.Use.LOAN));

@@ -217,7 +217,7 @@ final class MoveModelTest {
       Placement placement = Placement.onNode(target.node());
       try {
         MoveReport report =
-            allocation.move(block.address, new Destination(target, null), placement);
+            new BlockMoves(allocation).move(block.address, new Destination(target, null), placement);
         assertEquals(target.node(), report.node());
         arrived(block, target, report);
         moved++;
@@ -436,7 +436,7 @@ final class MoveModelTest {
       } else if (choice < 7) {
         BackedZone target = shared.targets.get(random.nextInt(shared.targets.size()));
         try {
-          shared.allocation.move(
+          new BlockMoves(shared.allocation).move(
               some, new Destination(target, null), Placement.onNode(target.node()));
           moved++;
         } catch (NodeMemoryExhaustedException
