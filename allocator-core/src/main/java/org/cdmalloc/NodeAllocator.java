@@ -13,8 +13,8 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.cdmalloc.internal.allocation.AllocationPath;
-import org.cdmalloc.internal.allocation.BlockMoves;
 import org.cdmalloc.internal.allocation.Assembly;
+import org.cdmalloc.internal.allocation.BlockMoves;
 import org.cdmalloc.internal.allocation.Destination;
 import org.cdmalloc.internal.allocation.DeviceRequests;
 import org.cdmalloc.internal.allocation.Requests;
@@ -336,7 +336,8 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    */
   public MoveReport move(ByteBuffer buffer, Placement placement) {
     Destination target = target(placement);
-    return new BlockMoves(allocation).move(Objects.requireNonNull(buffer, "buffer"), target, placement);
+    return new BlockMoves(allocation)
+        .move(Objects.requireNonNull(buffer, "buffer"), target, placement);
   }
 
   /**

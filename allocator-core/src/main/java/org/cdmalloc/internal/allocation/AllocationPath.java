@@ -10,7 +10,6 @@ import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.cdmalloc.Checks;
 import org.cdmalloc.MemoryCorruptionError;
-import org.cdmalloc.MoveReport;
 import org.cdmalloc.NodeFailedException;
 import org.cdmalloc.NodeMemoryExhaustedException;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;

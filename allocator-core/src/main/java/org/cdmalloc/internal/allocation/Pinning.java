@@ -121,7 +121,8 @@ final class Pinning {
     }
     MovedBlocks.Answer answer = zone.move(block.offset(), block, target.host(block.account()));
     if (answer.refusal() != null) {
-      throw new BlockMoves(allocation).noRoom(block.bytes(), answer.refusal(), target.zone(), placement);
+      throw new BlockMoves(allocation)
+          .noRoom(block.bytes(), answer.refusal(), target.zone(), placement);
     }
     MoveReport report = answer.report();
     if (report == null) {

@@ -183,7 +183,8 @@ public final class Scope {
     long movedBytes = 0;
     List<MoveReport.Unmoved> unmoved = new ArrayList<>();
     for (Block block : blocks()) {
-      MoveReport report = new BlockMoves(allocation).moveOwned(block.address, block, target, placement);
+      MoveReport report =
+          new BlockMoves(allocation).moveOwned(block.address, block, target, placement);
       if (report != null) {
         movedBytes += report.movedBytes();
         unmoved.addAll(report.unmoved());

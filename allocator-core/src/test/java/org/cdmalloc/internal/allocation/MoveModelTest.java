@@ -217,7 +217,8 @@ final class MoveModelTest {
       Placement placement = Placement.onNode(target.node());
       try {
         MoveReport report =
-            new BlockMoves(allocation).move(block.address, new Destination(target, null), placement);
+            new BlockMoves(allocation)
+                .move(block.address, new Destination(target, null), placement);
         assertEquals(target.node(), report.node());
         arrived(block, target, report);
         moved++;
@@ -436,8 +437,8 @@ final class MoveModelTest {
       } else if (choice < 7) {
         BackedZone target = shared.targets.get(random.nextInt(shared.targets.size()));
         try {
-          new BlockMoves(shared.allocation).move(
-              some, new Destination(target, null), Placement.onNode(target.node()));
+          new BlockMoves(shared.allocation)
+              .move(some, new Destination(target, null), Placement.onNode(target.node()));
           moved++;
         } catch (NodeMemoryExhaustedException
             | MemoryCorruptionError

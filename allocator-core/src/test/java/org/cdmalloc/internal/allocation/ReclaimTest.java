@@ -562,7 +562,7 @@ final class ReclaimTest {
     long moved = on(0).allocate(500 * PAGE, 1);
     fillUntil(1, LOW - 1 + 500);
     Placement there = Placement.onNode(1);
-    allocation().move(moved, on(1).destination(), there);
+    new BlockMoves(allocation()).move(moved, on(1).destination(), there);
     assertEquals(List.of("1:33"), calls());
     assertEquals(HIGH, free(1));
   }
