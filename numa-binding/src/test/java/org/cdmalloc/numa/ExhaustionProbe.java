@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.cdmalloc.DeviceNode;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeMemoryExhaustedException;
@@ -46,6 +47,8 @@ final class ExhaustionProbe {
   private static final long MIB = 1L << 20;
   private static final int FREED_BLOCKS = 16;
   private static final int QUERIES = 200;
+
+  private static final long BETWEEN_QUERIES_NANOS = 10_000_000;
   private static final Path PROC = Path.of("/proc");
 
   /** A main class of its own: the words are what it is for. */
@@ -191,8 +194,10 @@ final class ExhaustionProbe {
   private void check(NodeAllocator memory, int first, NodeMask wanted) {
     for (long block : blocks.subList(first, blocks.size())) {
       Residency residency = memory.residency(block);
-      // A page that the kernel just moves, to make room for a huge one, is nowhere for a moment.
+      // A page that the kernel just moves, to make room for a huge one, is nowhere for a moment,
+      // which is long where the host is busy.
       for (int i = 0; i < QUERIES && hasAbsent(residency); i++) {
+        LockSupport.parkNanos(BETWEEN_QUERIES_NANOS);
         residency = memory.residency(block);
       }
       for (int page = 0; page < residency.pages(); page++) {
