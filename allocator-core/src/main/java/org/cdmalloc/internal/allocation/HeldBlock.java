@@ -257,6 +257,10 @@ final class HeldBlock extends OuterOwner {
     return true;
   }
 
+  /** Only a pin moves a held block, which goes home when it ends: its budgets pay meanwhile too. */
+  @Override
+  public void arrived(long bytes, long there) {}
+
   @Override
   public void stay() {
     lock.lock();
