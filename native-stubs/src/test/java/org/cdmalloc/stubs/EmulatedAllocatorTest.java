@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.cdmalloc.DeviceNode;
+import org.cdmalloc.DevicePin;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeAllocatorContract;
 import org.cdmalloc.NodeMemoryExhaustedException;
@@ -152,6 +154,36 @@ final class EmulatedAllocatorTest {
       DeviceNode device = memory.device(4);
       assertEquals(List.of(4), nodesInOrder(memory, device.placement()));
       assertEquals(others, source.freeBytes(0) + source.freeBytes(5));
+    }
+  }
+
+  @Test
+  void aPinBeyondTheLimitNamesIt() {
+    try (NodeAllocator memory = open()) {
+      DeviceNode device = memory.device(4);
+      device.online();
+      long block = device.allocate(MEBIBYTE);
+      long other = memory.allocate(MEBIBYTE, Placement.onNode(0));
+      source.limitLocks(MEBIBYTE);
+      DevicePin first = device.pin(block);
+      String refused =
+          assertThrows(NodeMemoryExhaustedException.class, () -> device.pin(other)).getMessage();
+      assertTrue(
+          refused.contains(
+              "memlock_limit_bytes=1048576, locked_bytes=1048576, wanted_bytes=1048576;"
+                  + " call EmulatedSource.limitLocks"),
+          refused);
+      assertTrue(memory.residency(other).isAllOn(0));
+      assertThrows(NodeMemoryExhaustedException.class, () -> device.copyOf(ByteBuffer.allocate(1)));
+      DevicePin second = device.pin(block);
+      first.close();
+      assertEquals(MEBIBYTE, source.lockedBytes());
+      second.close();
+      assertEquals(0, source.lockedBytes());
+      device.pin(other).close();
+      memory.free(block);
+      memory.free(other);
+      assertTrue(device.offline().isOffline());
     }
   }
 
