@@ -201,7 +201,8 @@ public final class DeviceNode {
    * @throws NodeAccessException if this is not the node's root capability; if the kernel refuses to
    *     bind memory, so that nobody could say where it lies
    * @throws NodeFailedException if the node was lost
-   * @throws NativeCallException if the address space cannot be reserved
+   * @throws NativeCallException if the address space cannot be reserved; if that of the time before
+   *     cannot be given back, the node is online
    * @throws IllegalStateException if the allocator is closed
    */
   public void online() {
@@ -227,7 +228,7 @@ public final class DeviceNode {
    * @throws NodeAccessException if this is not the node's root capability
    * @throws NodeFailedException if the node was lost
    * @throws NativeCallException if the platform fails to move pages or to take memory back; the
-   *     node is draining
+   *     node is draining, or it is offline and only its address space was not taken back
    * @throws IllegalStateException if the node was never online, or the allocator is closed
    */
   public DrainReport offline() {

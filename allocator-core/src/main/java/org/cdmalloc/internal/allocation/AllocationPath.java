@@ -54,6 +54,9 @@ public final class AllocationPath {
   /** Written under this object's lock. */
   private volatile boolean closed;
 
+  /** Zones that were given up, and whose regions the source did not take; guarded by this. */
+  private final List<BackedZone> removed = new ArrayList<>();
+
   /**
    * Makes a path without zones.
    *
@@ -114,6 +117,16 @@ public final class AllocationPath {
         (after, zone) ->
             (instead == null ? after : after.without(instead))
                 .with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
+  }
+
+  /**
+   * Closes a zone that is in no snapshot any more. If the source fails to take its region, it is
+   * asked again when this path is closed.
+   */
+  synchronized void remove(BackedZone zone) {
+    removed.add(zone);
+    zone.remove();
+    removed.remove(zone);
   }
 
   private BackedZone add(
@@ -828,7 +841,9 @@ public final class AllocationPath {
     closed = true;
     int live = 0;
     RuntimeException failure = null;
-    for (BackedZone zone : nodes.zones()) {
+    List<BackedZone> all = new ArrayList<>(nodes.zones());
+    all.addAll(removed);
+    for (BackedZone zone : all) {
       live += again ? 0 : zone.zone().liveRuns();
       try {
         zone.close();

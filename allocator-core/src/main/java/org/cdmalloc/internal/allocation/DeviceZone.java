@@ -162,6 +162,10 @@ public final class DeviceZone implements Paths {
 
   private void reserve() {
     BackedZone empty = zone;
+    if (empty != null) {
+      // Others still pay for what could not be given back when it was freed.
+      empty.vacate();
+    }
     zone =
         allocation.addOnline(
             () -> BackedZone.ofNode(node, backingNode, capacityBytes, watermarks, source),
@@ -172,7 +176,7 @@ public final class DeviceZone implements Paths {
       zone.zone().isolate(true);
     }
     if (empty != null) {
-      empty.remove();
+      allocation.remove(empty);
     }
   }
 
@@ -274,7 +278,7 @@ public final class DeviceZone implements Paths {
     if (gone && state() == NodeState.OFFLINE) {
       BackedZone given = zone;
       zone = null;
-      given.remove();
+      allocation.remove(given);
     }
   }
 
