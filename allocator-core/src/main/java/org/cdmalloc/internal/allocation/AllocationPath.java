@@ -616,6 +616,15 @@ public final class AllocationPath {
     }
   }
 
+  /** Throws if a live block must not be touched: the path is closed, or its node was lost. */
+  void requireVisible(long address) {
+    AddressMap.Extent extent = require(address);
+    BackedZone zone = extent.zone();
+    zone.requireOpen();
+    long offset = extent.offsetOf(address);
+    requireSound(zone, BackedZone.page(offset), zone.pages(offset), address);
+  }
+
   /** As {@link #buffer(long, int)}, for whoever may see the block though it is lent. */
   ByteBuffer view(long address, int bytes) {
     if (bytes < 0) {
