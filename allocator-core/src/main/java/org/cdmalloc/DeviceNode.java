@@ -109,8 +109,9 @@ public final class DeviceNode {
    * if the node has room by the kernel's account too.
    *
    * <p>A block is credited to the budget when it is freed, and as far as it is moved to the device
-   * ({@link NodeAllocator#move(long, Placement)}); a block of the device that is moved to system
-   * memory by name takes nothing of the budget.
+   * ({@link NodeAllocator#move(long, Placement)}); not while a pin keeps it there, after which it
+   * goes home. A block of the device that is moved to system memory by name takes nothing of the
+   * budget.
    *
    * @param budget how much; others may share it
    * @return a new capability, as one with a quota
