@@ -120,8 +120,9 @@ public final class DeviceNode {
    * if the node has room by the kernel's account too.
    *
    * <p>A block is credited to the budget when it is freed, and as far as it is moved to the device
-   * ({@link NodeAllocator#move(long, Placement)}); a block of the device that is moved to system
-   * memory by name takes nothing of the budget.
+   * ({@link NodeAllocator#move(long, Placement)}); not while a pin keeps it there, after which it
+   * goes home. A block of the device that is moved to system memory by name takes nothing of the
+   * budget.
    *
    * @param budget how much; others may share it
    * @return a new capability, as one with a quota
@@ -221,7 +222,8 @@ public final class DeviceNode {
    *     bind memory, so that nobody could say where it lies; if all memory of the node is offline
    *     by the platform's account. The node stays as it was, and nothing is reserved
    * @throws NodeFailedException if the node was lost
-   * @throws NativeCallException if the address space cannot be reserved
+   * @throws NativeCallException if the address space cannot be reserved; if that of the time before
+   *     cannot be given back, the node is online
    * @throws IllegalStateException if the allocator is closed
    */
   public void online() {
@@ -247,7 +249,7 @@ public final class DeviceNode {
    * @throws NodeAccessException if this is not the node's root capability
    * @throws NodeFailedException if the node was lost
    * @throws NativeCallException if the platform fails to move pages or to take memory back; the
-   *     node is draining
+   *     node is draining, or it is offline and only its address space was not taken back
    * @throws IllegalStateException if the node was never online, or the allocator is closed
    */
   public DrainReport offline() {

@@ -198,4 +198,33 @@ abstract class BufferContract extends AddressAllocatorContract {
       assertEquals(-1, firstOther(each, 0));
     }
   }
+
+  @Test
+  void aCopyIsPinnedAndFreedWithItsPin() {
+    LimitedLocks locks = limitLocks();
+    DeviceNode holder = device().withQuota(MEBIBYTE);
+    ByteBuffer content = ByteBuffer.allocate(67 << 10);
+    for (int i = 0; i < content.capacity(); i++) {
+      content.put(i, (byte) (i % 251));
+    }
+    content.position(5).limit(content.capacity() - 3);
+    locks.refuse(true);
+    assertNotLocked(() -> holder.copyOf(content));
+    assertEquals(0, used(holder));
+    assertNothingTaken();
+    locks.refuse(false);
+    try (DevicePin pin = holder.copyOf(content)) {
+      assertTrue(pin.isInPlace());
+      assertEquals(1, locks.locked());
+      assertEquals(content, pin.buffer(content.remaining()));
+      locks.refuse(true);
+      holder.pin(pin.address()).close();
+      assertEquals(1, locks.locked());
+      assertEquals(pin.bytes(), used(holder));
+    }
+    assertEquals(0, locks.locked());
+    assertEquals(0, used(holder));
+    assertEquals(5, content.position());
+    assertNothingTaken();
+  }
 }

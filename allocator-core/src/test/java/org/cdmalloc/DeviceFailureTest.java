@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -14,6 +15,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.cdmalloc.spi.AddressOnlySource;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.MemorySource;
 import org.cdmalloc.spi.MoveResult;
 import org.cdmalloc.spi.Region;
@@ -75,6 +77,12 @@ final class DeviceFailureTest {
         return before("move")
             ? MoveResult.refused("full", super.residency(region, offset, bytes), node)
             : super.move(region, offset, bytes, node);
+      }
+
+      @Override
+      public Diagnosis diagnosis() {
+        before("diagnosis");
+        return super.diagnosis();
       }
 
       @Override
@@ -190,6 +198,31 @@ final class DeviceFailureTest {
     assertEquals(0, memory.report().node(0).movedInBytes());
     assertEquals(0, memory.report().node(DEVICE).usedBytes());
     holder.allocate(2 * MIB);
+  }
+
+  @Test
+  void aNodeThatIsLostWhileItComesBackIsNotTouched() {
+    DeviceNode root = memory.device(DEVICE);
+    long kept = root.allocate(4096);
+    long away = root.allocate(4096);
+    memory.move(away, Placement.onNode(0));
+    assertFalse(root.offline().isOffline());
+    before =
+        Map.of(
+            "diagnosis",
+            () -> {
+              root.fail("the link is down");
+              return false;
+            });
+    assertThrows(IllegalStateException.class, root::online);
+    assertEquals(NodeState.FAILED, root.state());
+    // Both lie in one unit: where the node serves, memory is asked for in the place of the second.
+    before = Map.of("commit", () -> fail("a lost node was asked for memory"));
+    memory.free(away);
+    memory.free(kept);
+    memory.trim();
+    assertEquals(0, used(root));
+    before = Map.of();
   }
 
   @Test

@@ -5,9 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.cdmalloc.DrainReport.Cause;
+import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
+import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** What {@link DeviceNode#pin} promises. */
 abstract class PinContract extends LifeCycleContract {
@@ -146,6 +150,97 @@ abstract class PinContract extends LifeCycleContract {
           device.offline();
           device.pin(memory.allocate(BLOCK, NODE_0));
         });
+  }
+
+  /** Opens the allocator under test over a source whose locks can be refused. */
+  final LimitedLocks limitLocks() {
+    memory.close();
+    LimitedLocks source = new LimitedLocks(source());
+    memory = builder(source).deviceArena(ARENA, 0, ARENA_BYTES).open();
+    return source;
+  }
+
+  /** What a pin that fails must leave as it is: blocks, held pages, quotas, budgets. */
+  final List<Object> books() {
+    List<Object> books = new ArrayList<>(memory.device(ARENA).outstanding());
+    for (HolderReport holder : memory.device(ARENA).holders()) {
+      books.add(List.of(holder.holder(), holder.usedBytes(), holder.spilledBytes()));
+    }
+    for (int node : new int[] {0, ARENA}) {
+      NodeReport report = report(node);
+      books.add(List.of(node, report.usedBytes(), report.liveBlocks(), report.freeBytes()));
+      books.add(List.of(node, report.movedInBytes(), report.movedOutBytes()));
+    }
+    return books;
+  }
+
+  /** "if so much memory must not be locked" */
+  static void assertNotLocked(Executable pin) {
+    NodeMemoryExhaustedException refused = assertThrows(NodeMemoryExhaustedException.class, pin);
+    assertEquals(1, refused.attempts().size());
+    Attempt attempt = refused.attempts().get(0);
+    assertEquals(Reason.LOCK_REFUSED, attempt.reason());
+    assertEquals(ARENA, attempt.node());
+    assertEquals(LimitedLocks.DETAIL, attempt.detail());
+    String message = refused.getMessage();
+    assertTrue(message.contains("cannot be locked in memory"), message);
+    assertTrue(message.contains(LimitedLocks.DETAIL), message);
+  }
+
+  @Test
+  void aPinThatMayNotLockChangesNothing() {
+    LimitedLocks locks = limitLocks();
+    DeviceNode device = device();
+    SpillBudget budget = SpillBudget.ofBytes(BLOCK);
+    DeviceNode holder = device.withQuota(4 * BLOCK).spilling(budget);
+    long all = device.allocate(ARENA_BYTES);
+    long spilled = holder.allocate(BLOCK);
+    device.free(all);
+    NodeArena arena = memory.arena(NODE_0);
+    NodeArena ofDevice = holder.arena();
+    List<Long> blocks =
+        List.of(
+            spilled,
+            memory.allocate(BLOCK, NODE_0),
+            arena.allocate(BLOCK),
+            holder.allocate(BLOCK),
+            ofDevice.allocate(BLOCK));
+    for (long block : blocks) {
+      List<Object> before = books();
+      locks.refuse(true);
+      assertNotLocked(() -> holder.pin(block));
+      // "The block is where it was"
+      assertEquals(before, books());
+      assertEquals(0, locks.locked());
+      // Nothing holds it: it can be moved, and pinned as soon as it may be locked.
+      assertTrue(memory.move(block, holder.placement()).isComplete());
+      assertNotLocked(() -> holder.pin(block));
+      assertTrue(memory.move(block, NODE_0).isComplete());
+      assertNotLocked(() -> holder.pin(block));
+      locks.refuse(false);
+      try (DevicePin pin = holder.pin(block)) {
+        assertEquals(1, locks.locked());
+        // What is locked already needs no more of the limit.
+        locks.refuse(true);
+        try (DevicePin second = device.pin(block)) {
+          assertTrue(second.isInPlace());
+        }
+        assertEquals(1, locks.locked());
+        assertTrue(pin.isInPlace());
+        assertThrows(IllegalStateException.class, () -> memory.move(block, NODE_0));
+      }
+      assertEquals(0, locks.locked());
+    }
+    assertNotLocked(() -> holder.pin(blocks.get(0)));
+    memory.free(blocks.get(0));
+    memory.free(blocks.get(1));
+    memory.free(blocks.get(3));
+    arena.close();
+    ofDevice.close();
+    assertEquals(0, used(device));
+    assertEquals(0, budget.spilledBytes());
+    assertNothingTaken();
+    assertTrue(device.offline().isOffline());
   }
 
   @Test

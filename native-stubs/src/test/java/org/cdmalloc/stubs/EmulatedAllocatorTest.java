@@ -14,7 +14,6 @@ import org.cdmalloc.DevicePin;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeAllocatorContract;
 import org.cdmalloc.NodeMemoryExhaustedException;
-import org.cdmalloc.NodeMemoryExhaustedException.Reason;
 import org.cdmalloc.NodeReport;
 import org.cdmalloc.Placement;
 import org.cdmalloc.spi.MemorySource;
@@ -27,7 +26,6 @@ import org.junit.jupiter.api.Test;
 /** The allocator on emulated machines: the contract, and what only several nodes can show. */
 final class EmulatedAllocatorTest {
   private static final long MEBIBYTE = 1 << 20;
-  private static final int PAGE = 4096;
 
   private abstract static class Contract extends NodeAllocatorContract {
     private final int osPageBytes;
@@ -110,37 +108,6 @@ final class EmulatedAllocatorTest {
   }
 
   @Test
-  void aPinBeyondTheLimitOfLockedMemoryIsRefusedAndLeavesNothing() {
-    try (NodeAllocator memory = open()) {
-      DeviceNode device = memory.device(4);
-      device.online();
-      source.limitLocks(MEBIBYTE);
-      long first = device.allocate(MEBIBYTE);
-      long other = memory.allocate(MEBIBYTE, Placement.onNode(0));
-      DevicePin pin = device.pin(first);
-      // It is locked already: a second pin needs nothing more.
-      device.pin(first).close();
-      NodeMemoryExhaustedException refused =
-          assertThrows(NodeMemoryExhaustedException.class, () -> device.pin(other));
-      assertEquals(Reason.LOCK_REFUSED, refused.attempts().get(0).reason());
-      String message = refused.getMessage();
-      assertTrue(message.contains("memlock_limit_bytes=1048576, locked_bytes=1048576"), message);
-      assertTrue(message.contains("wanted_bytes=1048576; call"), message);
-      ByteBuffer content = ByteBuffer.allocate(PAGE);
-      assertThrows(NodeMemoryExhaustedException.class, () -> device.copyOf(content));
-      assertTrue(memory.residency(other).isAllOn(0));
-      assertEquals(MEBIBYTE, memory.report().node(4).usedBytes());
-      assertEquals(MEBIBYTE, source.lockedBytes());
-      assertTrue(memory.move(other, Placement.onNode(1)).isComplete(), "nobody holds it");
-      pin.close();
-      device.pin(other).close();
-      memory.free(first);
-      memory.free(other);
-      assertEquals(0, source.lockedBytes());
-    }
-  }
-
-  @Test
   void eachPlacementTriesItsNodesInTheKernelsOrder() {
     try (NodeAllocator memory = open()) {
       caller.set(0);
@@ -187,6 +154,36 @@ final class EmulatedAllocatorTest {
       DeviceNode device = memory.device(4);
       assertEquals(List.of(4), nodesInOrder(memory, device.placement()));
       assertEquals(others, source.freeBytes(0) + source.freeBytes(5));
+    }
+  }
+
+  @Test
+  void aPinBeyondTheLimitNamesIt() {
+    try (NodeAllocator memory = open()) {
+      DeviceNode device = memory.device(4);
+      device.online();
+      long block = device.allocate(MEBIBYTE);
+      long other = memory.allocate(MEBIBYTE, Placement.onNode(0));
+      source.limitLocks(MEBIBYTE);
+      DevicePin first = device.pin(block);
+      String refused =
+          assertThrows(NodeMemoryExhaustedException.class, () -> device.pin(other)).getMessage();
+      assertTrue(
+          refused.contains(
+              "memlock_limit_bytes=1048576, locked_bytes=1048576, wanted_bytes=1048576;"
+                  + " call EmulatedSource.limitLocks"),
+          refused);
+      assertTrue(memory.residency(other).isAllOn(0));
+      assertThrows(NodeMemoryExhaustedException.class, () -> device.copyOf(ByteBuffer.allocate(1)));
+      DevicePin second = device.pin(block);
+      first.close();
+      assertEquals(MEBIBYTE, source.lockedBytes());
+      second.close();
+      assertEquals(0, source.lockedBytes());
+      device.pin(other).close();
+      memory.free(block);
+      memory.free(other);
+      assertTrue(device.offline().isOffline());
     }
   }
 

@@ -9,10 +9,10 @@ import java.util.SplittableRandom;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.CommitResult.Outcome;
-import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
 
 /**
@@ -25,9 +25,9 @@ import org.cdmalloc.spi.MemorySource;
  * source.randomly(seed, 0.05, SourceCall.COMMIT).result(Outcome.NODE_FULL);
  * }</pre>
  *
- * <p>A rule counts calls from the moment it is completed by {@code errno}, {@code result} or {@code
- * refusal}. Of several rules that are due, the one completed first decides; all of them count. Safe
- * for use by any number of threads.
+ * <p>A rule counts calls from the moment it is completed by {@code errno}, {@code result} or
+ * another method that says how they fail. Of several rules that are due, the one completed first
+ * decides; all of them count. Safe for use by any number of threads.
  */
 public final class FaultInjectingSource extends InterceptedSource {
   /** Error numbers of Linux (include/uapi/asm-generic/errno-base.h and errno.h). */
@@ -87,6 +87,9 @@ public final class FaultInjectingSource extends InterceptedSource {
     }
   }
 
+  private static final Set<SourceCall> REFUSABLE =
+      EnumSet.of(SourceCall.LOCK, SourceCall.MOVE, SourceCall.ROOM);
+
   private final List<Rule> rules = new CopyOnWriteArrayList<>();
   private final AtomicInteger injected = new AtomicInteger();
 
@@ -100,15 +103,14 @@ public final class FaultInjectingSource extends InterceptedSource {
   }
 
   /**
-   * When calls fail, and how. Takes part once {@link #errno}, {@link #result} or {@link #refusal}
-   * was called.
+   * When calls fail, and how. Takes part once {@link #errno}, {@link #result}, {@link #refusal},
+   * {@link #part} or {@link #outOfMemory} was called.
    */
   public final class Rule {
     private final Set<SourceCall> calls;
     private final BooleanSupplier due;
     private boolean afterEffect;
-    private Errno errno;
-    private Object answer;
+    private Function<Invocation<?>, Object> answer;
 
     private Rule(Set<SourceCall> calls, BooleanSupplier due) {
       this.calls = calls;
@@ -132,8 +134,15 @@ public final class FaultInjectingSource extends InterceptedSource {
      * @param error which
      */
     public void errno(Errno error) {
-      errno = Objects.requireNonNull(error, "error");
-      rules.add(this);
+      Objects.requireNonNull(error, "error");
+      complete(
+          call -> {
+            throw new NativeCallException(
+                call.call().method(),
+                error.number(),
+                error.name(),
+                "injected=true, after_effect=" + afterEffect + ", " + call.arguments());
+          });
     }
 
     /**
@@ -146,20 +155,45 @@ public final class FaultInjectingSource extends InterceptedSource {
       if (full == Outcome.COMMITTED || !calls.equals(EnumSet.of(SourceCall.COMMIT))) {
         throw new IllegalArgumentException("no fault: outcome=" + full + ", calls=" + calls);
       }
-      answer = new CommitResult(full, "injected=true");
-      rules.add(this);
+      CommitResult result = new CommitResult(full, "injected=true");
+      complete(call -> result);
     }
 
     /**
-     * Lets locks answer that a limit was reached.
+     * Lets locks answer that a limit was reached; moves, and who asks for room, that a node is
+     * full.
      *
      * @throws IllegalArgumentException if the rule is about other calls
      */
     public void refusal() {
-      if (!calls.equals(EnumSet.of(SourceCall.LOCK))) {
-        throw new IllegalArgumentException("no locks: calls=" + calls);
+      if (!REFUSABLE.containsAll(calls)) {
+        throw new IllegalArgumentException("nothing to refuse: calls=" + calls);
       }
-      answer = LockResult.refused("injected=true");
+      complete(call -> call.refusal().happen());
+    }
+
+    /**
+     * Lets moves leave half of the pages where they are.
+     *
+     * @throws IllegalArgumentException if the rule is about other calls
+     */
+    public void part() {
+      if (!calls.equals(EnumSet.of(SourceCall.MOVE))) {
+        throw new IllegalArgumentException("no moves: calls=" + calls);
+      }
+      complete(call -> call.part().happen());
+    }
+
+    /** Lets the calls find no room in the Java heap. */
+    public void outOfMemory() {
+      complete(
+          call -> {
+            throw new OutOfMemoryError("injected=true, call=" + call.call().method());
+          });
+    }
+
+    private void complete(Function<Invocation<?>, Object> how) {
+      answer = how;
       rules.add(this);
     }
   }
@@ -236,15 +270,8 @@ public final class FaultInjectingSource extends InterceptedSource {
       invocation.vain().run();
     }
     injected.incrementAndGet();
-    if (decides.errno != null) {
-      throw new NativeCallException(
-          invocation.call().method(),
-          decides.errno.number(),
-          decides.errno.name(),
-          "injected=true, after_effect=" + decides.afterEffect + ", " + invocation.arguments());
-    }
     @SuppressWarnings("unchecked") // a rule with an answer is about calls that answer it
-    T answer = (T) decides.answer;
+    T answer = (T) decides.answer.apply(invocation);
     return answer;
   }
 }

@@ -143,6 +143,28 @@ final class FaultInjectingSourceTest {
   }
 
   @Test
+  void movesAndRoomAreRefusedOrDoneByHalf() {
+    Region region = source.reserve(0, MEBIBYTE);
+    source.commit(region, 0, 12_288);
+    assertThrows(IllegalArgumentException.class, () -> source.at(SourceCall.COMMIT, 1).refusal());
+    assertThrows(IllegalArgumentException.class, () -> source.at(SourceCall.LOCK, 1).part());
+    source.at(SourceCall.ROOM, 1).refusal();
+    assertEquals(Outcome.NODE_FULL, source.room(0, 4096).outcome());
+    assertTrue(source.room(0, 4096).isCommitted());
+    source.at(SourceCall.MOVE, 1).refusal();
+    assertTrue(source.move(region, 0, 12_288, 0).isRefused());
+    assertEquals(0, inside.count(SourceCall.MOVE));
+    source.at(SourceCall.MOVE, 1).part();
+    source.move(region, 0, 12_288, 0);
+    List<String> moved = inside.lines(EnumSet.of(SourceCall.MOVE));
+    assertEquals(1, moved.size());
+    assertTrue(moved.get(0).startsWith("move(region=1, offset=0, bytes=8192) = "), moved::toString);
+    source.at(SourceCall.MOVE, 1).outOfMemory();
+    assertThrows(OutOfMemoryError.class, () -> source.move(region, 0, 4096, 0));
+    assertEquals(1, inside.count(SourceCall.MOVE));
+  }
+
+  @Test
   void locksAreRefusedWhereThatIsAsked() {
     Region region = source.reserve(0, MEBIBYTE);
     source.commit(region, 0, 4096);

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Objects;
 import org.cdmalloc.spi.CommitResult;
+import org.cdmalloc.spi.CommitResult.Outcome;
 import org.cdmalloc.spi.Diagnosis;
 import org.cdmalloc.spi.Explanation;
 import org.cdmalloc.spi.LockResult;
@@ -37,9 +38,32 @@ abstract class InterceptedSource implements MemorySource {
    * @param effect does what was called
    * @param vain does what was called and gives back what that took, as the port demands of a method
    *     that fails late
+   * @param refusal answers that there is no room; null where the port has no such answer
+   * @param part does half of what was called, and answers so; null where the port has no such
+   *     answer
    */
   record Invocation<T>(
-      SourceCall call, Region region, String arguments, Effect<T> effect, Runnable vain) {}
+      SourceCall call,
+      Region region,
+      String arguments,
+      Effect<T> effect,
+      Runnable vain,
+      Effect<T> refusal,
+      Effect<T> part) {
+    Invocation(SourceCall call, Region region, String arguments, Effect<T> effect, Runnable vain) {
+      this(call, region, arguments, effect, vain, null, null);
+    }
+
+    Invocation<T> or(Effect<T> refused) {
+      return new Invocation<>(call, region, arguments, effect, vain, refused, part);
+    }
+
+    Invocation<T> orPart(Effect<T> done) {
+      return new Invocation<>(call, region, arguments, effect, vain, refusal, done);
+    }
+  }
+
+  private static final String INJECTED = "injected=true";
 
   /** Decides what comes of a call. */
   abstract <T> T intercept(Invocation<T> invocation);
@@ -58,8 +82,11 @@ abstract class InterceptedSource implements MemorySource {
 
   private <T> T ofRange(
       SourceCall call, Region region, long offset, long bytes, Effect<T> effect, Runnable vain) {
-    String arguments = "offset=" + offset + ", bytes=" + bytes;
-    return intercept(new Invocation<>(call, region, arguments, effect, vain));
+    return intercept(new Invocation<>(call, region, range(offset, bytes), effect, vain));
+  }
+
+  private static String range(long offset, long bytes) {
+    return "offset=" + offset + ", bytes=" + bytes;
   }
 
   @Override
@@ -104,8 +131,11 @@ abstract class InterceptedSource implements MemorySource {
 
   @Override
   public final CommitResult room(int node, long bytes) {
-    return query(
-        SourceCall.ROOM, "node=" + node + ", bytes=" + bytes, () -> source.room(node, bytes));
+    String arguments = "node=" + node + ", bytes=" + bytes;
+    Effect<CommitResult> effect = () -> source.room(node, bytes);
+    return intercept(
+        new Invocation<>(SourceCall.ROOM, null, arguments, effect, effect::happen)
+            .or(() -> new CommitResult(Outcome.NODE_FULL, INJECTED)));
   }
 
   @Override
@@ -151,20 +181,35 @@ abstract class InterceptedSource implements MemorySource {
 
   @Override
   public final MoveResult move(Region region, long offset, long bytes, int node) {
-    return ofRange(
-        SourceCall.MOVE,
-        region,
-        offset,
-        bytes,
-        () -> source.move(region, offset, bytes, node),
-        () -> {});
+    return intercept(
+        new Invocation<>(
+                SourceCall.MOVE,
+                region,
+                range(offset, bytes),
+                () -> source.move(region, offset, bytes, node),
+                () -> {})
+            .or(() -> MoveResult.refused(INJECTED, source.residency(region, offset, bytes), node))
+            .orPart(() -> moveHalf(region, offset, bytes, node)));
+  }
+
+  /** Moves what is at least half of a range, in whole pages, and leaves the rest where it is. */
+  private MoveResult moveHalf(Region region, long offset, long bytes, int node) {
+    int page = source.osPageBytes();
+    source.move(region, offset, (bytes / page + 1) / 2 * page, node);
+    return MoveResult.of(source.residency(region, offset, bytes), node, unmoved -> INJECTED);
   }
 
   /** One that fails late leaves what is locked as it is: what was before, nobody can be asked. */
   @Override
   public final LockResult lock(Region region, long offset, long bytes) {
-    return ofRange(
-        SourceCall.LOCK, region, offset, bytes, () -> source.lock(region, offset, bytes), () -> {});
+    return intercept(
+        new Invocation<>(
+                SourceCall.LOCK,
+                region,
+                range(offset, bytes),
+                () -> source.lock(region, offset, bytes),
+                () -> {})
+            .or(() -> LockResult.refused(INJECTED)));
   }
 
   @Override

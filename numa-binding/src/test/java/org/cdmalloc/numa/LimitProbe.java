@@ -17,9 +17,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
+import org.cdmalloc.DeviceNode;
+import org.cdmalloc.DevicePin;
 import org.cdmalloc.NativeCallException;
 import org.cdmalloc.NodeAllocator;
 import org.cdmalloc.NodeMemoryExhaustedException;
+import org.cdmalloc.Placement;
 import org.cdmalloc.spi.CommitResult;
 import org.cdmalloc.spi.LockResult;
 import org.cdmalloc.spi.MemorySource;
@@ -36,6 +39,7 @@ import org.cdmalloc.topology.Machine;
  * java -cp … org.cdmalloc.numa.LimitProbe address-space
  * java -cp … org.cdmalloc.numa.LimitProbe locked
  * java -cp … org.cdmalloc.numa.LimitProbe lock
+ * java -cp … org.cdmalloc.numa.LimitProbe pin
  * java -cp … org.cdmalloc.numa.LimitProbe locks-what-it-maps 1024
  * java -cp … org.cdmalloc.numa.LimitProbe locks-what-it-has
  * java -cp … org.cdmalloc.numa.LimitProbe mappings 300
@@ -48,6 +52,10 @@ import org.cdmalloc.topology.Machine;
  */
 final class LimitProbe {
   private static final long MIB = 1L << 20;
+
+  /** The number of a device node that no host has. */
+  private static final int DEVICE = 1000;
+
   private static final Path PROC = Path.of("/proc");
   private static final int COLLECTIONS = 200;
 
@@ -77,6 +85,7 @@ final class LimitProbe {
       case "address-space" -> probe.addressSpace();
       case "locked" -> probe.locked();
       case "lock" -> probe.lock();
+      case "pin" -> probe.pin();
       case "locks-what-it-maps" -> probe.locksWhatItMaps(Integer.parseInt(args[1]) * MIB);
       case "locks-what-it-has" -> probe.locksWhatItHas();
       case "mappings" -> probe.mappings(Integer.parseInt(args[1]), args.length == 2);
@@ -237,6 +246,39 @@ final class LimitProbe {
             ? "locked: locked_bytes=" + lockedBytes()
             : "refused: " + result.detail());
     return result.isLocked();
+  }
+
+  /** Pins a block that is too large, and half of it twice. */
+  private void pin() {
+    NodeAllocator.Builder builder =
+        NodeAllocator.builder()
+            .source(host)
+            .capacity(node, 8 * MIB)
+            .deviceArena(DEVICE, node, 4 * MIB)
+            .purgeDelay(Duration.ZERO)
+            .auditPeriod(Duration.ZERO);
+    try (NodeAllocator memory = builder.open()) {
+      DeviceNode device = memory.device(DEVICE);
+      device.online();
+      long large = memory.allocate(128 << 10, Placement.onNode(node));
+      sayPin(() -> device.pin(large));
+      sayPin(() -> device.copyOf(ByteBuffer.allocate(128 << 10)));
+      say("moved_in_bytes=" + memory.report().node(DEVICE).movedInBytes());
+      say("used_bytes=" + memory.report().node(DEVICE).usedBytes());
+      try (DevicePin pin = device.copyOf(ByteBuffer.allocate(64 << 10))) {
+        sayPin(() -> device.pin(pin.address()));
+      }
+      say("closed: locked_bytes=" + lockedBytes());
+      memory.free(large);
+    }
+  }
+
+  private void sayPin(Supplier<DevicePin> request) {
+    try (DevicePin pin = request.get()) {
+      say("pinned: locked_bytes=" + lockedBytes() + ", in_place=" + pin.isInPlace());
+    } catch (NodeMemoryExhaustedException e) {
+      say("not pinned: " + e.getMessage());
+    }
   }
 
   /** mlockall(2), as a program calls it that shall not be swapped out. */

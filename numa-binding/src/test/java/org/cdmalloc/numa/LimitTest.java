@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -77,6 +78,17 @@ final class LimitTest {
         "refused: memlock_limit_bytes=0, locked_bytes=0, wanted_bytes=131072" + lifts);
     // The right to lock stands above the limit.
     assertHolds(run("ulimit -l 64", "lock"), "locked: locked_bytes=131072\n");
+  }
+
+  @Test
+  void aPinBeyondTheLimitIsAnExceptionThatNamesIt() throws Exception {
+    ThisHost.assumeMayLock();
+    String text = run("ulimit -l 64 && set -- setpriv --bounding-set=-ipc_lock \"$@\"", "pin");
+    String refused =
+        "memlock_limit_bytes=65536, locked_bytes=0, wanted_bytes=131072; raise \"ulimit -l\"";
+    assertTrue(text.split(Pattern.quote(refused), -1).length == 3, text);
+    assertHolds(text, "moved_in_bytes=0\nused_bytes=0\n");
+    assertHolds(text, "pinned: locked_bytes=65536, in_place=true\nclosed: locked_bytes=0\ndone");
   }
 
   @Test

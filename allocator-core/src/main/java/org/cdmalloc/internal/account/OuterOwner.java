@@ -46,7 +46,7 @@ public abstract class OuterOwner implements BlockOwner {
   }
 
   @Override
-  public final void arrived(long bytes, long there) {
+  public void arrived(long bytes, long there) {
     if (inner != null) {
       inner.arrived(bytes, there);
     }

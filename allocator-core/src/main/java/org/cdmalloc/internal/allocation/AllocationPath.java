@@ -49,6 +49,9 @@ public final class AllocationPath {
   /** Written under this object's lock. */
   private volatile boolean closed;
 
+  /** Zones that were given up, and whose regions the source did not take; guarded by this. */
+  private final List<BackedZone> removed = new ArrayList<>();
+
   /**
    * Makes a path without zones.
    *
@@ -109,6 +112,16 @@ public final class AllocationPath {
         (after, zone) ->
             (instead == null ? after : after.without(instead))
                 .with(states -> states.become(node, NodeState.ONLINE, paths.apply(zone), "")));
+  }
+
+  /**
+   * Closes a zone that is in no snapshot any more. If the source fails to take its region, it is
+   * asked again when this path is closed.
+   */
+  synchronized void remove(BackedZone zone) {
+    removed.add(zone);
+    zone.remove();
+    removed.remove(zone);
   }
 
   private BackedZone add(
@@ -533,6 +546,15 @@ public final class AllocationPath {
     }
   }
 
+  /** Throws if a live block must not be touched: the path is closed, or its node was lost. */
+  void requireVisible(long address) {
+    AddressMap.Extent extent = require(address);
+    BackedZone zone = extent.zone();
+    zone.requireOpen();
+    long offset = extent.offsetOf(address);
+    requireSound(zone, Pages.page(offset), zone.pages(offset), address);
+  }
+
   /** As {@link #buffer(long, int)}, for whoever may see the block though it is lent. */
   ByteBuffer view(long address, int bytes) {
     if (bytes < 0) {
@@ -630,7 +652,9 @@ public final class AllocationPath {
     closed = true;
     int live = 0;
     RuntimeException failure = null;
-    for (BackedZone zone : nodes.zones()) {
+    List<BackedZone> all = new ArrayList<>(nodes.zones());
+    all.addAll(removed);
+    for (BackedZone zone : all) {
       live += again ? 0 : zone.zone().liveRuns();
       try {
         zone.close();

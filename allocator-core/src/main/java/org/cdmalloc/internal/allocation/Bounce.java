@@ -4,6 +4,8 @@ package org.cdmalloc.internal.allocation;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import org.cdmalloc.MemoryCorruptionError;
 
 /**
@@ -28,14 +30,16 @@ final class Bounce {
   /** The step from one word of the pattern to the next, mixed as in SplittableRandom. */
   private static final long GOLDEN_GAMMA = 0x9e3779b97f4a7c15L;
 
-  private final Views block;
-  private final Views device;
+  /** The windows of both blocks, made before a byte is copied: from then on nothing can fail. */
+  private final List<ByteBuffer> block;
+
+  private final List<ByteBuffer> device;
   private final long bytes;
   private final long seed;
 
   private Bounce(Views block, Views device, long bytes, long seed) {
-    this.block = block;
-    this.device = device;
+    this.block = windows(block, bytes);
+    this.device = windows(device, bytes);
     this.bytes = bytes;
     this.seed = seed;
   }
@@ -50,10 +54,10 @@ final class Bounce {
    */
   static Bounce begin(Views block, Views device, long bytes, long seed) {
     Bounce bounce = new Bounce(block, device, bytes, seed);
-    for (long offset = 0; offset < bytes; offset += WINDOW_BYTES) {
-      ByteBuffer lent = block.view(offset, bounce.window(offset));
-      device.view(offset, bounce.window(offset)).put(lent);
-      bounce.fill(lent.clear().order(LITTLE_ENDIAN), offset);
+    for (int i = 0; i < bounce.block.size(); i++) {
+      ByteBuffer lent = bounce.block.get(i);
+      bounce.device.get(i).put(lent);
+      bounce.fill(lent.clear(), (long) i * WINDOW_BYTES);
     }
     return bounce;
   }
@@ -69,12 +73,12 @@ final class Bounce {
    */
   void end(long address, String holder) {
     long broken = NONE;
-    for (long offset = 0; offset < bytes; offset += WINDOW_BYTES) {
-      ByteBuffer lent = block.view(offset, window(offset)).order(LITTLE_ENDIAN);
+    for (int i = 0; i < block.size(); i++) {
+      ByteBuffer lent = block.get(i).clear();
       if (broken == NONE) {
-        broken = firstBroken(lent, offset);
+        broken = firstBroken(lent, (long) i * WINDOW_BYTES);
       }
-      lent.put(device.view(offset, window(offset)));
+      lent.put(device.get(i).clear());
     }
     if (broken != NONE) {
       throw new MemoryCorruptionError(
@@ -90,8 +94,13 @@ final class Bounce {
     }
   }
 
-  private int window(long offset) {
-    return (int) Math.min(WINDOW_BYTES, bytes - offset);
+  private static List<ByteBuffer> windows(Views views, long bytes) {
+    List<ByteBuffer> windows = new ArrayList<>();
+    for (long offset = 0; offset < bytes; offset += WINDOW_BYTES) {
+      int length = (int) Math.min(WINDOW_BYTES, bytes - offset);
+      windows.add(views.view(offset, length).order(LITTLE_ENDIAN));
+    }
+    return windows;
   }
 
   private void fill(ByteBuffer lent, long offset) {

@@ -182,6 +182,10 @@ public final class DeviceZone implements Paths {
 
   private void reserve() {
     BackedZone empty = zone;
+    if (empty != null) {
+      // Others still pay for what could not be given back when it was freed.
+      empty.vacate();
+    }
     zone =
         allocation.addOnline(
             () ->
@@ -194,7 +198,7 @@ public final class DeviceZone implements Paths {
       zone.zone().isolate(true);
     }
     if (empty != null) {
-      empty.remove();
+      allocation.remove(empty);
     }
   }
 
@@ -311,7 +315,7 @@ public final class DeviceZone implements Paths {
     if (gone && state() == NodeState.OFFLINE) {
       BackedZone given = zone;
       zone = null;
-      given.remove();
+      allocation.remove(given);
     }
   }
 

@@ -43,6 +43,7 @@ final class HeldBlock extends OuterOwner {
     private final ReentrantLock lock = new ReentrantLock();
     private int pins;
     private Host host;
+    private boolean kept;
     private boolean moved;
 
     /** Returns the lock that guards all else. */
@@ -55,9 +56,14 @@ final class HeldBlock extends OuterOwner {
       return pins;
     }
 
-    /** Returns the zone of the node that the block is kept on, or null. */
+    /** Returns the zone of the node that the block is kept on, or null without a pin. */
     Host host() {
       return host;
+    }
+
+    /** Tells whether the block is in place and locked; not so while its last pin fails to end. */
+    boolean isKept() {
+      return kept;
     }
 
     /** Tells whether the block came for its pins. */
@@ -65,12 +71,20 @@ final class HeldBlock extends OuterOwner {
       return moved;
     }
 
+    /** Takes note that the block is in place and locked. */
+    void keep(Host at, boolean cameForIt) {
+      host = at;
+      kept = true;
+      moved |= cameForIt;
+    }
+
+    /** Takes note that this is about to end. */
+    void letGo() {
+      kept = false;
+    }
+
     /** Takes note of one more pin. */
-    void pinned(Host at, boolean cameForIt) {
-      if (pins == 0) {
-        host = at;
-        moved = cameForIt;
-      }
+    void pinned() {
       pins++;
     }
 
@@ -257,6 +271,10 @@ final class HeldBlock extends OuterOwner {
   public boolean defersFree() {
     return true;
   }
+
+  /** Only a pin moves a held block, which goes home when it ends: its budgets pay meanwhile too. */
+  @Override
+  public void arrived(long bytes, long there) {}
 
   @Override
   public void stay() {

@@ -52,6 +52,8 @@ public record LentBlock(long address, long bytes, Supplier<ByteBuffer> view, Own
         () -> {
           try {
             if (!isLost.get()) {
+              allocation.requireVisible(address);
+              allocation.requireVisible(other);
               bounce.end(address, holder);
             }
           } finally {

@@ -49,12 +49,7 @@ final class Pinning {
   void pin(Destination target, Placement placement) {
     place.lock().lock();
     try {
-      if (place.pins() == 0) {
-        requireWholeOsPages();
-        place.pinned(target.zone(), putInPlace(target, placement));
-      } else if (place.host() == target.zone()) {
-        place.pinned(target.zone(), false);
-      } else {
+      if (place.pins() > 0 && place.host() != target.zone()) {
         throw new IllegalStateException(
             "block is pinned on another node: "
                 + block
@@ -64,6 +59,11 @@ final class Pinning {
                 + target.zone().node()
                 + "; close that pin first");
       }
+      if (!place.isKept()) {
+        requireWholeOsPages();
+        place.keep(target.zone(), putInPlace(target, placement));
+      }
+      place.pinned();
     } finally {
       place.lock().unlock();
     }
@@ -85,11 +85,15 @@ final class Pinning {
     }
   }
 
-  /** Ends a pin; the last one lets the block go. */
+  /**
+   * Ends a pin; the last one lets the block go. Where that fails the pin has not ended, but nothing
+   * keeps the block any more: the next one puts it in place again.
+   */
   void unpin() {
     place.lock().lock();
     try {
       if (place.pins() == 1) {
+        place.letGo();
         letGo(place.isMoved());
       }
       place.unpinned();
