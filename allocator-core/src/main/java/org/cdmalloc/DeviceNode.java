@@ -35,7 +35,7 @@ import org.cdmalloc.internal.allocation.LentBlock;
  *
  * <p><b>Exhaustion.</b> Where the node has shrinkers and may be reclaimed, a request that finds no
  * room waits for them, at most 50 ms; one that may spill does so before it spills, and again for
- * the system nodes.
+ * the system nodes; one to which blocks give way, again after each of three tries to make room.
  *
  * <p><b>Eviction.</b> Where {@link NodeAttributes#evict()} is set, blocks of the node's holders
  * give way to a request that finds no room, to a block that is moved here, pinned here or lent:

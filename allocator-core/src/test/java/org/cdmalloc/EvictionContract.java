@@ -294,6 +294,55 @@ abstract class EvictionContract extends LoanContract {
   }
 
   @Test
+  void nothingGivesWayInVain() {
+    DeviceNode device = evicting(NodeAttributes.UNLIMITED);
+    List<Long> blocks = fill(device);
+    List<DevicePin> pins = new ArrayList<>();
+    blocks.subList(0, BLOCKS - 3).forEach(block -> pins.add(device.pin(block)));
+    // Three blocks may go, and four would have to.
+    String full =
+        assertThrows(NodeMemoryExhaustedException.class, () -> device.allocate(4 * BLOCK))
+            .getMessage();
+    assertTrue(full.contains("evicted_bytes=0"), full);
+    assertEquals(0, report(ARENA).demotedBytes());
+    blocks.add(device.allocate(2 * BLOCK));
+    assertEquals(3 * BLOCK, report(ARENA).demotedBytes(), "above the high mark");
+    pins.forEach(DevicePin::close);
+    blocks.forEach(memory::free);
+    assertNothingTaken();
+  }
+
+  @Test
+  void aCeilingMayBeAnyNumberOfBytes() {
+    DeviceNode device = evicting(BLOCK + 1);
+    long region = report(ARENA).reservedBytes();
+    assertEquals(ARENA_BYTES + UNIT, region, "in whole units");
+    List<Long> blocks = fill(device);
+    assertEquals(0, device.tryAllocate(BLOCK), "one may give way, and memory comes for two");
+    assertEquals(BLOCK, report(ARENA).demotedBytes());
+    blocks.forEach(memory::free);
+    assertNothingTaken();
+  }
+
+  @Test
+  void aRunThatTheDeviceCannotHoldMovesNothing() {
+    NodeAllocator.Builder builder = builder().deviceArena(ARENA, 0, 6 * BLOCK);
+    try (NodeAllocator other = builder.open()) {
+      DeviceNode device = other.device(ARENA);
+      device.setAttributes(demoting().withEvict(true));
+      device.online();
+      for (int i = 0; i < 6; i++) {
+        device.allocate(BLOCK);
+      }
+      assertEquals(0, device.tryAllocate(5 * BLOCK), "its blocks are of 4 MiB");
+      assertEquals(0, other.report().node(ARENA).demotedBytes());
+      long larger = other.allocate(5 * BLOCK, NODE_0);
+      assertTrue(other.move(larger, device.placement()).isComplete(), "it has its addresses");
+      assertEquals(5 * BLOCK, other.report().node(ARENA).movedInBytes());
+    }
+  }
+
+  @Test
   void memoryThatNobodyUsesGivesWayFirst() {
     DeviceNode device = evicting(NodeAttributes.UNLIMITED);
     long block = device.allocate(UNIT);

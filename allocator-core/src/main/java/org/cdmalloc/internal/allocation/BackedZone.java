@@ -198,6 +198,11 @@ public final class BackedZone implements Home {
   }
 
   @Override
+  public void purgeLater(int unit) {
+    backing.purgeLater(unit);
+  }
+
+  @Override
   public long purge(boolean onlyIdle) {
     RuntimeException failure = moved.settleStranded();
     long bytes = backing.purge(onlyIdle);
@@ -254,6 +259,22 @@ public final class BackedZone implements Home {
         tries < ROOM_TRIES && answer.isFull() && target.makeRoom(answer.answer());
         tries++) {
       answer = moved.move(Pages.page(offset), owner, target);
+    }
+    return answer;
+  }
+
+  /**
+   * Gives a live run another owner. A move that began in the name of the one before is over then.
+   *
+   * @param page the run's first page
+   * @param owner its owner until now, or null
+   * @param next its owner from now on
+   * @return the run's pages, or a negative number of {@link Zone}
+   */
+  int exchangeOwner(int page, BlockOwner owner, BlockOwner next) {
+    int answer = zone.exchangeOwner(page, owner, next);
+    if (answer > 0 && zone.isMoved(page)) {
+      moved.awaitMove();
     }
     return answer;
   }

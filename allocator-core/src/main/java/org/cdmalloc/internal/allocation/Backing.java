@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.allocation;
 
+import java.lang.System.Logger.Level;
 import java.util.BitSet;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongToIntFunction;
@@ -17,6 +18,8 @@ import org.cdmalloc.spi.Residency;
  * and given back when nobody has it. Safe for use by any number of threads.
  */
 final class Backing {
+  private static final System.Logger LOGGER = System.getLogger("org.cdmalloc");
+
   /** What is asked of a source at a time: the size of a huge page on most machines. */
   static final long COMMIT_BYTES = 2L << 20;
 
@@ -71,7 +74,7 @@ final class Backing {
   private volatile boolean removed;
 
   /** Units whose memory the source did not take back; guarded by commitLock. */
-  private final BitSet untaken = new BitSet();
+  private final BitSet untaken;
 
   /** What a close tried to release in vain, or null; guarded by commitLock. */
   private Region unreleased;
@@ -94,6 +97,8 @@ final class Backing {
     this.region = region;
     this.zone = zone;
     this.shares = shares;
+    // As long as it will ever be: to remember a unit needs nothing of the Java heap.
+    this.untaken = new BitSet((zone.regionPages() - 1) / COMMIT_PAGES + 1);
   }
 
   /** Returns the lock that whoever changes the memory of the zone's pages holds. */
@@ -163,7 +168,9 @@ final class Backing {
     try {
       CommitResult result = source.commit(target, unitOffset(unit), unitBytes(unit, after));
       committed = result.isCommitted();
-      if (!committed) {
+      if (committed) {
+        untaken.clear(unit, after);
+      } else {
         lastRefusal = new Refusal(Reason.MEMORY_REFUSED, result.outcome() + " " + result.detail());
       }
       return committed;
@@ -201,7 +208,7 @@ final class Backing {
 
   /** Sets capacity aside, if need be after giving back what is idle; for who holds commitLock. */
   boolean hold(int pages) {
-    return zone.hold(pages) || (purgeLocked(false) > 0 && zone.hold(pages));
+    return zone.hold(pages) || (purgeLocked() > 0 && zone.hold(pages));
   }
 
   private boolean isUnbacked(int unit, int end) {
@@ -250,19 +257,34 @@ final class Backing {
     return bytes;
   }
 
-  /** As {@link #purge(boolean)}, for whoever holds commitLock. */
-  private long purgeLocked(boolean onlyIdle) {
-    return purgeWindow(0, Integer.MAX_VALUE, onlyIdle);
+  /**
+   * Gives all memory back that nobody has, for whoever holds commitLock and needs capacity. What
+   * the source did not take before gives none, so it matters to nobody here that it does not again.
+   */
+  private long purgeLocked() {
+    RuntimeException failure = purgeAgain(region, 0, Integer.MAX_VALUE);
+    if (failure != null) {
+      LOGGER.log(Level.DEBUG, "memory is not given back for now: node=" + node, failure);
+    }
+    return purgeWindow(0, Integer.MAX_VALUE, false, null);
   }
 
   private long purgeWindow(int from, int to, boolean onlyIdle) {
-    RuntimeException failure = purgeAgain(region, from, to);
+    return purgeWindow(from, to, onlyIdle, purgeAgain(region, from, to));
+  }
+
+  private long purgeWindow(int from, int to, boolean onlyIdle, RuntimeException before) {
     BitSet retired = zone.retire(from, to, onlyIdle);
-    failure = Failures.joined(failure, purge(region, retired, true));
+    RuntimeException failure = Failures.joined(before, purge(region, retired, true));
     if (failure != null) {
       throw failure;
     }
     return retired.stream().mapToLong(unit -> unitBytes(unit, unit + 1)).sum();
+  }
+
+  /** Takes note that the source did not take a unit's memory; for whoever holds commitLock. */
+  void purgeLater(int unit) {
+    untaken.set(unit);
   }
 
   /** Gives back what the source did not take before, unless it is in use again; as below. */

@@ -155,7 +155,9 @@ public record BlockMoves(AllocationPath allocation) {
         && zone.zone().awayPages(Pages.page(offset)) > 0) {
       BlockOwner owner = AllocationPath.owner(zone, offset);
       boolean isFree = owner != null && owner.isLive() && !(owner instanceof HeldBlock);
-      if (isFree && owner.account().isWithin(holder)) {
+      int pages = zone.pages(offset);
+      if (isFree && pages > 0 && owner.account().isWithin(holder)) {
+        allocation.requireSound(zone, Pages.page(offset), pages, address);
         owner.used();
         zone.move(offset, owner, zone);
       }

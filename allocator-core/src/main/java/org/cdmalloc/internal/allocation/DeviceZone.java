@@ -202,17 +202,18 @@ public final class DeviceZone implements Paths {
     }
   }
 
-  /** Returns the size of the region: for all that gives way others need addresses. */
+  /**
+   * Returns the size of the region: for all that gives way others need addresses, in whole units,
+   * lest a short one at the end takes the memory of a whole one.
+   */
   private long regionBytes() {
-    long spare = 0;
     if (attributes.evict()) {
       long most = Pages.offset(demotionZone().zone().capacityPages());
-      spare =
-          Math.min(
-              Math.min(attributes.spillCeilingBytes(), most),
-              Capacities.MOST_BYTES - capacityBytes);
+      long spare = Math.min(attributes.spillCeilingBytes(), most);
+      long units = (capacityBytes + spare - 1) / Backing.COMMIT_BYTES + 1;
+      return Math.min(units * Backing.COMMIT_BYTES, Capacities.MOST_BYTES);
     }
-    return capacityBytes + Capacities.wholeUnits(spare);
+    return capacityBytes;
   }
 
   private Paths paths(BackedZone served) {
@@ -312,7 +313,12 @@ public final class DeviceZone implements Paths {
               nodes.with(states -> states.become(node, NodeState.OFFLINE, null, ""));
           return gone ? after.without(zone) : after;
         });
-    if (gone && state() == NodeState.OFFLINE) {
+    if (state() != NodeState.OFFLINE) {
+      return;
+    }
+    evictor = null;
+    zone.makeRoomBy(null);
+    if (gone) {
       BackedZone given = zone;
       zone = null;
       allocation.remove(given);
@@ -456,10 +462,10 @@ public final class DeviceZone implements Paths {
     return ZonePath.spilling(path.caller(), path.zone(0), open);
   }
 
-  /** Tries to make room for a run of so many pages; returns whether there may be some. */
+  /** Tries to make room for a run that could be one; returns whether there may be some. */
   boolean makeRoom(int pages) {
     Evictor evicting = evictor;
-    return evicting != null && evicting.makeRoom(pages);
+    return evicting != null && evicting.makeRoomForRun(pages);
   }
 
   /** Says why no more gave way when the node was full last; empty where that was not tried. */

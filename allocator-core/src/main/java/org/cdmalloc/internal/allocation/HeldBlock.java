@@ -152,13 +152,13 @@ final class HeldBlock extends OuterOwner {
     boolean frees = false;
     lock.lock();
     try {
+      used();
       if (pins + loans == 1) {
         frees = left;
         if (!left) {
           giveBack();
         }
       }
-      used();
       count(use, -1);
     } finally {
       lock.unlock();

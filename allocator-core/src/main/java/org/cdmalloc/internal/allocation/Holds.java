@@ -42,7 +42,7 @@ record Holds(AllocationPath allocation) {
         HeldBlock held =
             new HeldBlock(zone, Pages.page(offset), owner, block -> freeHeld(zone, block));
         held.begin(use);
-        int answer = zone.zone().exchangeOwner(Pages.page(offset), owner, held);
+        int answer = zone.exchangeOwner(Pages.page(offset), owner, held);
         if (answer > 0) {
           return requireNotLeft(zone, held, owner, use);
         }

@@ -26,4 +26,7 @@ interface Home extends Lender, Host {
 
   /** Sets capacity aside, if need be after giving back what is idle; for who holds that lock. */
   boolean hold(int pages);
+
+  /** Takes note that the source did not take a unit's memory; for who holds that lock. */
+  void purgeLater(int unit);
 }

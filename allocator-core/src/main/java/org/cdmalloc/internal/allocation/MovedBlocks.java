@@ -202,6 +202,16 @@ final class MovedBlocks {
     }
   }
 
+  /** Returns once the move is over that was at work when this was called, if there was one. */
+  void awaitMove() {
+    moveLock.lock();
+    try {
+      // Whoever held it has let go.
+    } finally {
+      moveLock.unlock();
+    }
+  }
+
   private Block block(int page, int pages) {
     commitLock.lock();
     try {
@@ -291,6 +301,7 @@ final class MovedBlocks {
 
     /** Takes capacity for pages that come home, if need be after giving back what is idle. */
     private Refusal comeHome(int pages) {
+      home.requireRegion();
       int stay = block.awayOsPages() * pagesPerOsPage - pages;
       boolean taken = zone.setAway(block.page, stay);
       if (!taken && home.hold(pages)) {
@@ -587,7 +598,7 @@ final class MovedBlocks {
   /** Settles a block whose user is gone; what the platform refuses is asked for again later. */
   private void tryToSettle(Block block) {
     try {
-      settle(block);
+      settle(block, new Sweep());
     } catch (OutOfMemoryError e) {
       // Tried again too; the block is free for its user all the same.
     } catch (RuntimeException e) {
@@ -611,9 +622,10 @@ final class MovedBlocks {
       try {
         List<Block> stranded =
             home.isOpen() ? blocks.values().stream().filter(b -> b.stranded).toList() : List.of();
+        Sweep sweep = new Sweep();
         for (Block block : stranded) {
           try {
-            settle(block);
+            settle(block, sweep);
           } catch (RuntimeException e) {
             failure = Failures.joined(failure, e);
           }
@@ -627,7 +639,16 @@ final class MovedBlocks {
     return failure;
   }
 
-  private void settle(Block block) {
+  /**
+   * What need not be tried again for other blocks at the same time, in the order of their pages: of
+   * those that share a unit, and of those that find no capacity, there may be very many.
+   */
+  private static final class Sweep {
+    private int usedUnit = -1;
+    private int refusedPages = Integer.MAX_VALUE;
+  }
+
+  private void settle(Block block, Sweep sweep) {
     // Another one that ended in the same unit may have settled it.
     if (blocks.get(block.page) != block) {
       return;
@@ -636,16 +657,21 @@ final class MovedBlocks {
     giveBack(region, block);
     List<Edge> edges = edges(block);
     for (Edge edge : edges) {
-      if (empty(region, edge.from / zone.commitPages())) {
+      int unit = edge.from / zone.commitPages();
+      if (unit != sweep.usedUnit && empty(region, unit)) {
         return;
       }
+      sweep.usedUnit = unit;
     }
     // A zone that is isolated takes no memory; the run is settled once it is no more.
     if (!edges.isEmpty() && zone.isIsolated()) {
       return;
     }
     int pages = edges.stream().mapToInt(edge -> edge.to - edge.from).sum();
-    boolean held = pages == 0 || home.hold(pages);
+    boolean held = pages == 0 || (pages < sweep.refusedPages && home.hold(pages));
+    if (!held) {
+      sweep.refusedPages = Math.min(sweep.refusedPages, pages);
+    }
     try {
       if (held && commit(region, edges)) {
         // Boxed before: nothing may fail between the two, or the next try would free another's run.
@@ -670,16 +696,22 @@ final class MovedBlocks {
       }
       giveBack(region, block);
     }
+    // As long as it will be: once the runs are free, nothing may need the Java heap before the
+    // books
+    // say so, or the next try would free another's run.
+    BitSet osPages = new BitSet(zone.commitPages() / pagesPerOsPage);
     Zone.EmptiedUnit emptied = zone.emptyUnit(unit);
     if (emptied == null) {
       return false;
     }
-    for (Integer run : emptied.runs()) {
-      blocks.remove(run);
+    for (int i = 0; i < emptied.runs().size(); i++) {
+      blocks.remove(emptied.runs().get(i));
       strandedBlocks.decrementAndGet();
     }
-    BitSet osPages = new BitSet();
-    emptied.pages().stream().forEach(page -> osPages.set(page / pagesPerOsPage));
+    BitSet pages = emptied.pages();
+    for (int page = pages.nextSetBit(0); page >= 0; page = pages.nextSetBit(page + 1)) {
+      osPages.set(page / pagesPerOsPage);
+    }
     long from = Pages.offset(unit * zone.commitPages());
     boolean zeroed = false;
     try {
@@ -688,7 +720,10 @@ final class MovedBlocks {
       source.purge(region, from, end - from);
       zeroed = true;
     } finally {
-      zone.emptied(unit, emptied.pages().cardinality(), zeroed);
+      if (!zeroed) {
+        home.purgeLater(unit);
+      }
+      zone.emptied(unit, pages.cardinality(), zeroed);
       home.shares().repay(from / osPageBytes, osPages);
     }
     return true;

@@ -61,9 +61,10 @@ final class AwayRuns {
     return stranded.size();
   }
 
-  void remove(int run) {
+  /** Needs nothing of the Java heap. */
+  void remove(Integer run) {
     if (stranded.remove(run)) {
-      strandedPages -= pages(run);
+      strandedPages -= pagesByRun.get(run);
     }
     Integer before = pagesByRun.remove(run);
     pages -= before == null ? 0 : before;

@@ -528,8 +528,10 @@ public final class Zone {
     }
   }
 
-  private void freeSettled(int page) {
-    away.remove(page);
+  /** Needs nothing of the Java heap, for a run whose number is at hand. */
+  private void freeSettled(Integer run) {
+    int page = run;
+    away.remove(run);
     int pages = buddy.free(page, true);
     int from = (page + commitPages - 1) / commitPages;
     committed.unmark(from, (page + pages) / commitPages);
@@ -555,7 +557,8 @@ public final class Zone {
    */
   public EmptiedUnit emptyUnit(int unit) {
     List<Integer> runs = new ArrayList<>();
-    BitSet pages = new BitSet();
+    BitSet pages = new BitSet(commitPages);
+    EmptiedUnit emptied = new EmptiedUnit(runs, pages);
     int end = unit * commitPages + committed.unitPages(unit);
     lock.lock();
     try {
@@ -573,8 +576,10 @@ public final class Zone {
       }
       committed.unmark(unit, unit + 1);
       heldPages += pages.cardinality();
-      runs.forEach(this::freeSettled);
-      return new EmptiedUnit(runs, pages);
+      for (int i = 0; i < runs.size(); i++) {
+        freeSettled(runs.get(i));
+      }
+      return emptied;
     } finally {
       lock.unlock();
     }
@@ -752,6 +757,22 @@ public final class Zone {
     lock.lock();
     try {
       return away.pages(page);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Tells whether pages of a run are away, or may be soon: {@link #beginAway} was called for it,
+   * and not {@link #endAway}.
+   *
+   * @param page the run's first page
+   * @return true if so
+   */
+  public boolean isMoved(int page) {
+    lock.lock();
+    try {
+      return away.has(page);
     } finally {
       lock.unlock();
     }
