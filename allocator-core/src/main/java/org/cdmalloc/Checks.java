@@ -9,12 +9,14 @@ public enum Checks {
    */
   STANDARD,
   /**
-   * Beside that, no CPU and no device ever share a block that is lent ({@link DeviceLoan}). The
-   * device works on a copy of it elsewhere on its node. The block is filled with a pattern of each
-   * loan's own, which is what a CPU reads that does not wait; on the way back whoever wrote to it
-   * is found with a {@link MemoryCorruptionError}, and the device's bytes are copied in. A buffer
-   * over a lent block is refused. Costs a second block, charged as one, and four passes over the
-   * memory for each loan.
+   * Beside that, of several threads that free one block at once all but one are told, also where
+   * threads keep blocks ready ({@code Builder.magazineBytes}), which costs an atomic operation for
+   * each free there. And no CPU and no device ever share a block that is lent ({@link DeviceLoan}).
+   * The device works on a copy of it elsewhere on its node. The block is filled with a pattern of
+   * each loan's own, which is what a CPU reads that does not wait; on the way back whoever wrote to
+   * it is found with a {@link MemoryCorruptionError}, and the device's bytes are copied in. A
+   * buffer over a lent block is refused. Costs a second block, charged as one, and four passes over
+   * the memory for each loan.
    */
   PARANOID
 }

@@ -32,9 +32,9 @@ import org.cdmalloc.topology.NodeMask;
  * memory only through {@link #device(int)}.
  *
  * <p>Buffers are direct, big-endian, exact in capacity and zeroed. A block takes whole pages of 4
- * KiB. {@link #free(long)} takes any live block from any thread; whatever is not the first byte of
- * a live block is detected, except that an address cannot show a second free after the block was
- * given out again.
+ * KiB, unless threads keep blocks ready ({@link Builder#magazineBytes}). {@link #free(long)} takes
+ * any live block from any thread; whatever is not the first byte of a live block is detected,
+ * except that an address cannot show a second free after the block was given out again.
  *
  * <p>An allocator that is never closed keeps its memory, even when it can no longer be reached: raw
  * addresses may be in use.
@@ -314,7 +314,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * @throws NodeAccessException if the placement names a device node without its capability, or the
    *     kernel does not let this process move pages and see where they are; nothing was moved
    * @throws IllegalArgumentException as {@link #free(long)}; if the placement is none of the two,
-   *     or the block shares an OS page with others
+   *     or the block shares a page with others
    * @throws MemoryCorruptionError as {@link #free(long)}
    * @throws IllegalStateException if closed, or the device node is not online
    */
@@ -471,6 +471,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     private Checks checks = Checks.STANDARD;
     private Duration purgeDelay = Duration.ofSeconds(1);
     private Duration auditPeriod = Duration.ofSeconds(1);
+    private long magazineBytes;
 
     private Builder() {}
 
@@ -637,6 +638,41 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
       return this;
     }
 
+    /**
+     * Lets each thread keep blocks of each system node ready, so that nearly every call of it takes
+     * no lock. By default 0: every block is asked of its node's zone, and takes whole pages.
+     *
+     * <p>With magazines, blocks of up to 16 KiB that belong to no arena and no device share pages:
+     * they have a multiple of 16 bytes and that alignment; {@link NodeAllocator#usableBytes} says
+     * how much, above 128 bytes at most an eighth more than was asked for, or a multiple of the
+     * alignment where one was, or whole pages where memory is short. They cannot be moved, pinned
+     * or lent. Larger ones are whole pages as without. Of two threads that free a block at the same
+     * time, or free it and begin to move, pin or lend it, both may succeed, and the memory is then
+     * given out twice; {@link Checks#PARANOID} tells one of them.
+     *
+     * <p>Memory in magazines is in no block, and stays with its thread until that frees more than
+     * it may keep, next uses the node's magazines after {@link NodeAllocator#trim()} or after a
+     * request found no memory, or has ended and the purge delay passed or memory ran short. Virtual
+     * threads share a few magazines. A thread keeps at most a 64th of a node's capacity, and of
+     * nodes of less than 8 MiB nothing.
+     *
+     * @param bytes what a thread may keep of each node, 0 or at least 128 KiB
+     * @return this
+     * @throws IllegalArgumentException if {@code bytes} is not as said
+     */
+    public Builder magazineBytes(long bytes) {
+      if (bytes != 0 && bytes < Assembly.LEAST_MAGAZINE_BYTES) {
+        throw new IllegalArgumentException(
+            "magazines are too small: bytes="
+                + bytes
+                + "; give at least "
+                + Assembly.LEAST_MAGAZINE_BYTES
+                + ", or 0 for none");
+      }
+      magazineBytes = bytes;
+      return this;
+    }
+
     private static Duration requireRange(String what, Duration time) {
       if (!time.isZero() && (time.compareTo(SHORTEST) < 0 || time.compareTo(LONGEST) > 0)) {
         throw new IllegalArgumentException(
@@ -670,7 +706,14 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
       Diagnosis diagnosis = memory.diagnosis();
       Assembly.Settings settings =
           new Assembly.Settings(
-              capacities, marks, attributes, zeroing, checks, purgeDelay, auditPeriod);
+              capacities,
+              marks,
+              attributes,
+              zeroing,
+              checks,
+              purgeDelay,
+              auditPeriod,
+              magazineBytes);
       Assembly parts = Assembly.of(memory, devices, arenas.values(), settings);
       if (!diagnosis.binds()) {
         Warnings.once(

@@ -41,6 +41,7 @@ import org.cdmalloc.topology.Zonelist.Kind;
  *     or not, as in {@code /proc/buddyinfo}; together more than {@link #freeBytes()} where striped
  *     zones took a part of the capacity
  * @param counters what became of the requests for this node
+ * @param magazines what threads keep ready of the node's own zone
  */
 public record NodeReport(
     int node,
@@ -60,7 +61,8 @@ public record NodeReport(
     long liveBlocks,
     Marks marks,
     List<Integer> freeBlocksPerOrder,
-    NumaCounters counters) {
+    NumaCounters counters,
+    MagazineReport magazines) {
   /**
    * Makes a report; the list is copied.
    *
@@ -82,6 +84,7 @@ public record NodeReport(
    * @param marks as {@link #marks()}
    * @param freeBlocksPerOrder as {@link #freeBlocksPerOrder()}
    * @param counters as {@link #counters()}
+   * @param magazines as {@link #magazines()}
    * @throws NullPointerException if an argument or an element is null
    */
   public NodeReport {
@@ -90,6 +93,7 @@ public record NodeReport(
     Objects.requireNonNull(marks, "marks");
     freeBlocksPerOrder = List.copyOf(freeBlocksPerOrder);
     Objects.requireNonNull(counters, "counters");
+    Objects.requireNonNull(magazines, "magazines");
   }
 
   /**
@@ -120,7 +124,8 @@ public record NodeReport(
         0,
         Marks.NONE,
         List.of(),
-        NumaCounters.ZERO);
+        NumaCounters.ZERO,
+        MagazineReport.NONE);
   }
 
   /**
@@ -134,7 +139,8 @@ public record NodeReport(
 
   /**
    * Returns what is left of the capacity for new blocks: neither in live blocks, moved here or not,
-   * nor in striped zones. Whether the kernel has as much is another question.
+   * nor in striped zones. What threads keep ready counts as free, though it serves others only when
+   * it came back ({@link #magazines()}). Whether the kernel has as much is another question.
    *
    * @return bytes, not negative
    */

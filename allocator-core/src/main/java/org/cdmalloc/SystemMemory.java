@@ -51,8 +51,9 @@ public interface SystemMemory {
    *
    * @param bytes its size
    * @param alignment a power of two, 1 … 2 MiB, the size of a huge page; up to 4096 every block has
-   *     it
-   * @return its address, a multiple of both 4096 and the alignment
+   *     it that takes whole pages
+   * @return its address, a multiple of both 4096 and the alignment; of a block that shares pages
+   *     ({@code Builder.magazineBytes}), of 16 and the alignment
    * @throws NodeMemoryExhaustedException if there is no room
    * @throws IllegalArgumentException if {@code bytes} is negative, or the alignment not as said
    * @throws IllegalStateException if the allocator is closed
@@ -170,7 +171,8 @@ public interface SystemMemory {
    * longer than any buffer, part after part can be seen. Its content is as it is.
    *
    * @param address the part's first byte, anywhere in the block
-   * @param bytes its length, 0 … to the end of the block's last page
+   * @param bytes its length, 0 … to the end of the block's last page, or of its {@link
+   *     #usableBytes}
    * @return a direct, big-endian buffer of exactly that capacity
    * @throws IllegalArgumentException if {@code bytes} is negative, the address is foreign, or the
    *     part ends outside the block
@@ -180,7 +182,8 @@ public interface SystemMemory {
   ByteBuffer buffer(long address, int bytes);
 
   /**
-   * Returns how many bytes of a block may be used: its size, rounded up to whole pages of 4 KiB.
+   * Returns how many bytes of a block may be used: its size, rounded up to whole pages of 4 KiB; of
+   * a block that shares pages ({@code Builder.magazineBytes}), by less.
    *
    * @param address the block's first byte
    * @return bytes

@@ -27,6 +27,19 @@ final class AddressAllocatorTest {
   }
 
   @Nested
+  final class OneNodeOfWhichThreadsKeepBlocks extends AddressAllocatorContract {
+    @Override
+    protected MemorySource source() {
+      return AddressOnlySource.of(Machine.builder().node(Node.of(0, "0", NODE_BYTES)).build());
+    }
+
+    @Override
+    protected long magazineBytes() {
+      return 4 << 20;
+    }
+  }
+
+  @Nested
   final class SixtyFourNodes extends AddressAllocatorContract {
     private final AtomicInteger caller = new AtomicInteger();
 

@@ -50,6 +50,15 @@ public abstract class AllocatorFixture {
    */
   protected abstract MemorySource source();
 
+  /**
+   * Says what a thread may keep ready of each node.
+   *
+   * @return bytes; 0 for nothing, so that a block takes its pages and no more
+   */
+  protected long magazineBytes() {
+    return 0;
+  }
+
   @BeforeEach
   final void open() {
     memory = builder().deviceArena(ARENA, 0, ARENA_BYTES).open();
@@ -62,7 +71,7 @@ public abstract class AllocatorFixture {
 
   /** Starts an allocator like the one under test, but for the device. */
   final NodeAllocator.Builder builder() {
-    return builder(source());
+    return builder(source()).magazineBytes(magazineBytes());
   }
 
   static NodeAllocator.Builder builder(MemorySource source) {
@@ -101,6 +110,19 @@ public abstract class AllocatorFixture {
   /** As {@link #doors}, those alone whose blocks lie on node 0 or its arena, or nowhere. */
   final List<Door> doorsToOneNode() {
     return doors().subList(2, 6);
+  }
+
+  /** Returns what a block costs: whole pages, or an object of a slab where threads keep those. */
+  final long cost(Door door, long bytes, long alignment) {
+    boolean isOwned = door.name().contains("arena") || door.name().contains("device");
+    if (magazineBytes() == 0 || isOwned || bytes > 16 << 10 || alignment > PAGE) {
+      return (Math.max(1, bytes) + PAGE - 1) / PAGE * PAGE;
+    }
+    long cost = 16;
+    while (cost < bytes || cost % alignment != 0) {
+      cost += cost < 128 ? 16 : Long.highestOneBit(cost) / 8;
+    }
+    return cost;
   }
 
   /** Asserts that the allocator holds no block. */

@@ -91,7 +91,7 @@ abstract class BufferContract extends AddressAllocatorContract {
       assertIllegal(door, () -> door.free(inner.slice(1, 10)));
       assertIllegal(door, () -> door.free(inner.slice(PAGE, 10)));
       assertIllegal(door, () -> memory.residency(inner.slice(PAGE, 10)));
-      assertEquals(3 * PAGE / 4096, memory.usableBytes(BufferAddress.of(inner)) / 4096);
+      assertEquals(cost(door, 10_000, 1), memory.usableBytes(BufferAddress.of(inner)));
       door.free(inner);
       // "MemoryCorruptionError if the block that began there was freed before"
       assertThrows(MemoryCorruptionError.class, () -> door.free(inner));
@@ -115,14 +115,15 @@ abstract class BufferContract extends AddressAllocatorContract {
   void aPartOfALiveBlockCanBeSeenWhereverItWasAllocated() {
     for (Door door : doors()) {
       long block = door.allocate(10_000);
+      int end = (int) cost(door, 10_000, 1);
       for (SystemMemory view : List.of(memory, memory.systemView(), memory.at(NODE_0))) {
-        ByteBuffer whole = view.buffer(block, 3 * PAGE);
-        assertExact(3 * PAGE, whole);
+        ByteBuffer whole = view.buffer(block, end);
+        assertExact(end, whole);
         fill(whole, 0x11);
         // "the part's first byte, anywhere in the block"
-        for (int at : new int[] {0, 1, PAGE - 1, PAGE, PAGE + 7, 9_999, 3 * PAGE - 1}) {
+        for (int at : new int[] {0, 1, PAGE - 1, PAGE, PAGE + 7, 9_999, end - 1}) {
           // "its length, 0 … to the end of the block's last page"
-          for (int bytes : new int[] {0, 1, 3 * PAGE - at}) {
+          for (int bytes : new int[] {0, 1, end - at}) {
             ByteBuffer part = view.buffer(block + at, bytes);
             assertExact(bytes, part);
             if (bytes > 0) {
@@ -134,7 +135,7 @@ abstract class BufferContract extends AddressAllocatorContract {
             }
           }
           // "or the part ends outside the block"
-          for (int bytes : new int[] {3 * PAGE - at + 1, Integer.MAX_VALUE}) {
+          for (int bytes : new int[] {end - at + 1, Integer.MAX_VALUE}) {
             assertIllegal(at, () -> view.buffer(block + at, bytes));
           }
           // "IllegalArgumentException if bytes is negative"
@@ -151,16 +152,18 @@ abstract class BufferContract extends AddressAllocatorContract {
 
   @Test
   void whatIsInNoLiveBlockCannotBeSeen() {
-    long block = memory.allocate(3 * PAGE, NODE_0);
-    long next = memory.allocate(PAGE, NODE_0);
+    long block = memory.allocate(5 * PAGE, NODE_0);
+    long next = memory.allocate(6 * PAGE, NODE_0);
     memory.free(next);
     // "the address is foreign"
     for (long foreign : new long[] {0, 1, -1, 12_345, Long.MIN_VALUE}) {
       assertIllegal(foreign, () -> memory.buffer(foreign, 1));
       assertIllegal(foreign, () -> memory.buffer(foreign, 0));
     }
-    assertEquals(block + 3 * PAGE, next);
+    assertEquals(block + 8 * PAGE, next);
     memory.free(block);
+    // Of slabs, too.
+    memory.free(memory.allocate(100));
     // "MemoryCorruptionError if the address lies in no live block"
     for (long gone : new long[] {block, block + 1, block + 2 * PAGE, next, next + PAGE - 1}) {
       assertThrows(MemoryCorruptionError.class, () -> memory.buffer(gone, 0));

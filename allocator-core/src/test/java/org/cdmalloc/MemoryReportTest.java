@@ -61,7 +61,8 @@ class MemoryReportTest {
             1,
             Marks.NONE,
             List.of(),
-            NumaCounters.ZERO);
+            NumaCounters.ZERO,
+            MagazineReport.NONE);
     assertEquals(0, torn.freeBytes());
   }
 
@@ -95,7 +96,8 @@ class MemoryReportTest {
             0,
             new Marks(0, 0, 0),
             List.of(),
-            new NumaCounters(0, 0, 0, 0, 0, 0)),
+            new NumaCounters(0, 0, 0, 0, 0, 0),
+            MagazineReport.NONE),
         offline);
   }
 

@@ -216,8 +216,16 @@ abstract class MoveContract extends TrimContract {
     MemorySource source = memory.source();
     long osPage = source.osPageBytes();
     Placement target = device().placement();
-    long whole = memory.allocate(osPage, osPage);
-    long neighbour = memory.allocate(osPage, osPage);
+    // "They cannot be moved", of what threads keep ready; arenas' blocks can.
+    SystemMemory kept = memory.systemView();
+    if (magazineBytes() > 0) {
+      long object = kept.allocate(PAGE);
+      assertThrows(IllegalArgumentException.class, () -> memory.move(object, target));
+      kept.free(object);
+    }
+    NodeArena arena = memory.arena(NODE_0);
+    long whole = arena.allocate(osPage, osPage);
+    long neighbour = arena.allocate(osPage, osPage);
     assertMoved(whole, osPage, target);
     assertEquals(osPage, report(ARENA).movedInBytes());
     if (osPage > PAGE) {

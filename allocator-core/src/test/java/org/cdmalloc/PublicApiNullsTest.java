@@ -149,6 +149,7 @@ final class PublicApiNullsTest {
     values.put(Registration.class, () -> memory.shrinker(0, bytes -> 0));
     values.put(Marks.class, () -> Marks.NONE);
     values.put(NumaCounters.class, () -> NumaCounters.ZERO);
+    values.put(MagazineReport.class, () -> MagazineReport.NONE);
     values.put(MemoryReport.class, memory::report);
     values.put(MemoryReport.Totals.class, () -> memory.report().system());
     values.put(NodeReport.class, () -> memory.report().node(0));

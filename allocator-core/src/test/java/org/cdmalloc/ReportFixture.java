@@ -39,7 +39,8 @@ final class ReportFixture {
                 1,
                 new Marks(8 * PAGE, 10 * PAGE, 12 * PAGE),
                 List.of(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1),
-                new NumaCounters(7, 0, 0, 0, 3, 4)),
+                new NumaCounters(7, 0, 0, 0, 3, 4),
+                MagazineReport.NONE),
             new NodeReport(
                 0,
                 Kind.SYSTEM,
@@ -58,7 +59,8 @@ final class ReportFixture {
                 2,
                 new Marks(64 * PAGE, 80 * PAGE, 96 * PAGE),
                 List.of(1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-                new NumaCounters(1234567, 10, 20, 400, 1234500, 77)),
+                new NumaCounters(1234567, 10, 20, 400, 1234500, 77),
+                MagazineReport.NONE),
             new NodeReport(
                 1,
                 Kind.SYSTEM,
@@ -77,7 +79,8 @@ final class ReportFixture {
                 0,
                 Marks.NONE,
                 List.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
-                new NumaCounters(0, 20, 10, 0, 20, 0))),
+                new NumaCounters(0, 20, 10, 0, 20, 0),
+                MagazineReport.NONE)),
         List.of(
             new StripeReport(
                 Stripe.even(NodeMask.of(0, 1)),
@@ -114,7 +117,8 @@ final class ReportFixture {
         0,
         Marks.NONE,
         List.of(),
-        counters);
+        counters,
+        MagazineReport.NONE);
   }
 
   /** Returns up to 64 nodes of any figures in whole pages. */
@@ -164,7 +168,8 @@ final class ReportFixture {
             count(random),
             count(random),
             count(random),
-            count(random)));
+            count(random)),
+        MagazineReport.NONE);
   }
 
   /** Returns 0 to 8 TiB in whole pages: small numbers as often as large ones. */

@@ -2,6 +2,7 @@
 package org.cdmalloc.benchmarks;
 
 import java.nio.ByteBuffer;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.cdmalloc.NodeAllocator;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -9,6 +10,7 @@ import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
@@ -31,23 +33,36 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 500, timeUnit = TimeUnit.MILLISECONDS)
 public class PairBenchmark {
   private static final int LIVE_BLOCKS = 64;
+  private static final int BATCH = 256;
   private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(16 << 10);
 
   /** The size of a block, in bytes. */
   @Param({"4096", "1048576"})
   public int bytes;
 
+  /** What a thread keeps ready; 0 for nothing. */
+  @Param({"0", "8388608"})
+  public long magazineBytes;
+
+  private final long[] addresses = new long[BATCH];
+  private final int[] order = new int[BATCH];
   private NodeAllocator memory;
   private ByteBuffer zeroed;
 
   /** Opens the allocator and fills a little of it. */
   @Setup
   public void open() {
-    memory = NodeAllocator.open();
+    memory = NodeAllocator.builder().magazineBytes(magazineBytes).open();
     for (int i = 0; i < LIVE_BLOCKS; i++) {
       memory.allocate(bytes);
     }
     zeroed = memory.allocateBuffer(bytes);
+    Random random = new Random(BATCH);
+    for (int i = 0; i < BATCH; i++) {
+      int at = random.nextInt(i + 1);
+      order[i] = order[at];
+      order[at] = i;
+    }
   }
 
   /** Closes the allocator. */
@@ -66,6 +81,36 @@ public class PairBenchmark {
     long address = memory.allocate(bytes);
     memory.free(address);
     return address;
+  }
+
+  /**
+   * Allocates by address, and then frees in another order.
+   *
+   * @return the addresses, so that nothing is optimised away
+   */
+  @Benchmark
+  @OperationsPerInvocation(BATCH)
+  public long[] batch() {
+    for (int i = 0; i < BATCH; i++) {
+      addresses[i] = memory.allocate(bytes);
+    }
+    for (int i : order) {
+      memory.free(addresses[i]);
+    }
+    return addresses;
+  }
+
+  /**
+   * Allocates a buffer with any content and frees it.
+   *
+   * @return its capacity, so that the pair is not optimised away
+   */
+  @Benchmark
+  public int uninitialized() {
+    ByteBuffer buffer = memory.allocateBufferUninitialized(bytes);
+    int capacity = buffer.capacity();
+    memory.free(buffer);
+    return capacity;
   }
 
   /**

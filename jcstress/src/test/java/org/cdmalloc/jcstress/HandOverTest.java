@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.cdmalloc.internal.account.AccountStress;
 import org.cdmalloc.internal.lifecycle.LoanStress;
+import org.cdmalloc.internal.magazine.MagazineStress;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -28,7 +29,7 @@ final class HandOverTest {
     // Its exit status says only whether it ran.
     String verdict = output.substring(Math.max(0, output.indexOf("RUN RESULTS:")));
     long tests =
-        Stream.of(LoanStress.class, AccountStress.class)
+        Stream.of(LoanStress.class, AccountStress.class, MagazineStress.class)
             .flatMap(group -> Stream.of(group.getDeclaredClasses()))
             .filter(test -> !Modifier.isAbstract(test.getModifiers()))
             .count();

@@ -74,6 +74,30 @@ final class EmulatedAllocatorTest {
   }
 
   @Nested
+  final class OneNodeOfWhichThreadsKeepBlocks extends Contract {
+    OneNodeOfWhichThreadsKeepBlocks() {
+      super(oneNode(), 4 << 10);
+    }
+
+    @Override
+    protected long magazineBytes() {
+      return 4 * MEBIBYTE;
+    }
+  }
+
+  @Nested
+  final class ManyNodesOfWhichThreadsKeepBlocks extends Contract {
+    ManyNodesOfWhichThreadsKeepBlocks() {
+      super(line(), 64 << 10);
+    }
+
+    @Override
+    protected long magazineBytes() {
+      return 4 * MEBIBYTE;
+    }
+  }
+
+  @Nested
   final class ManyNodes extends Contract {
     ManyNodes() {
       super(line(), 4 << 10);

@@ -5,21 +5,33 @@ import java.nio.ByteBuffer;
 import org.cdmalloc.Checks;
 import org.cdmalloc.NodeAllocator;
 
-/** cdmalloc, on whatever this host offers, with nothing set that its users need not set. */
+/** cdmalloc, on whatever this host offers. */
 final class Cdmalloc {
+  /** What a thread keeps ready: more than the blocks that a benchmark has at a time. */
+  private static final long MAGAZINE_BYTES = 8 << 20;
+
   private Cdmalloc() {}
 
   /** The one place that says how the allocator is set up. */
-  private static NodeAllocator open(Checks checks) {
-    return NodeAllocator.builder().checks(checks).open();
+  private static NodeAllocator open(Checks checks, long magazineBytes) {
+    return NodeAllocator.builder().checks(checks).magazineBytes(magazineBytes).open();
   }
 
   /** Blocks by address. */
   static final class Addresses extends AddressPeer {
     private final NodeAllocator memory;
 
-    Addresses(Checks checks) {
-      memory = open(checks);
+    private Addresses(Checks checks, long magazineBytes) {
+      memory = open(checks, magazineBytes);
+    }
+
+    static Addresses keptReady(Checks checks) {
+      return new Addresses(checks, MAGAZINE_BYTES);
+    }
+
+    /** As the allocator is by default: every block is asked of its zone, and has whole pages. */
+    static Addresses ofTheZone() {
+      return new Addresses(Checks.STANDARD, 0);
     }
 
     @Override
@@ -40,7 +52,7 @@ final class Cdmalloc {
 
   /** Buffers with whatever was in the memory before. */
   static final class Uninitialized extends HandlePeer<ByteBuffer> {
-    private final NodeAllocator memory = open(Checks.STANDARD);
+    private final NodeAllocator memory = open(Checks.STANDARD, MAGAZINE_BYTES);
 
     @Override
     ByteBuffer allocate(int bytes) {
@@ -60,7 +72,7 @@ final class Cdmalloc {
 
   /** Buffers of zeros. */
   static final class Zeroed extends HandlePeer<ByteBuffer> {
-    private final NodeAllocator memory = open(Checks.STANDARD);
+    private final NodeAllocator memory = open(Checks.STANDARD, MAGAZINE_BYTES);
 
     @Override
     ByteBuffer allocate(int bytes) {

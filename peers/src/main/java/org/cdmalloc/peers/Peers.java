@@ -12,6 +12,7 @@ final class Peers {
       List.of(
           "cdmalloc-address",
           "cdmalloc-checked",
+          "cdmalloc-zone",
           "cdmalloc-buffer",
           "cdmalloc-zeroed",
           "ffm-malloc",
@@ -37,8 +38,9 @@ final class Peers {
    */
   static Peer open(String name) {
     return switch (name) {
-      case "cdmalloc-address" -> new Cdmalloc.Addresses(Checks.STANDARD);
-      case "cdmalloc-checked" -> new Cdmalloc.Addresses(Checks.PARANOID);
+      case "cdmalloc-address" -> Cdmalloc.Addresses.keptReady(Checks.STANDARD);
+      case "cdmalloc-checked" -> Cdmalloc.Addresses.keptReady(Checks.PARANOID);
+      case "cdmalloc-zone" -> Cdmalloc.Addresses.ofTheZone();
       case "cdmalloc-buffer" -> new Cdmalloc.Uninitialized();
       case "cdmalloc-zeroed" -> new Cdmalloc.Zeroed();
       case "ffm-malloc" -> Foreign.libc();

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import org.cdmalloc.internal.address.RegionAddresses;
+import org.cdmalloc.internal.slab.SlabIndex;
 
 /**
  * Which zone an address belongs to. The zones of system nodes are searched first: how many others
@@ -18,8 +19,13 @@ final class AddressMap {
   /** Without zones. */
   static final AddressMap EMPTY = new AddressMap(NONE, NONE);
 
-  /** A run of addresses of one zone. */
-  record Extent(long start, long end, long offset, BackedZone zone) {
+  /** A run of addresses of one zone, with what a free of a block that is kept ready needs of it. */
+  record Extent(
+      long start, long end, long offset, BackedZone zone, SlabIndex slabs, int magazineId) {
+    Extent(long start, long end, long offset, BackedZone zone) {
+      this(start, end, offset, zone, zone.slabs(), zone.magazineId());
+    }
+
     long offsetOf(long address) {
       return offset + (address - start);
     }

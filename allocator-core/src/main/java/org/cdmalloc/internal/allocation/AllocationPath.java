@@ -4,6 +4,7 @@ package org.cdmalloc.internal.allocation;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -19,6 +20,11 @@ import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.address.RegionAddresses;
+import org.cdmalloc.internal.magazine.Choice;
+import org.cdmalloc.internal.magazine.Depot;
+import org.cdmalloc.internal.magazine.ThreadMagazines;
+import org.cdmalloc.internal.slab.SizeClasses;
+import org.cdmalloc.internal.slab.SlabCache;
 import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
@@ -35,6 +41,21 @@ public final class AllocationPath {
    */
   private static final int INDEX_SHIFT = 40;
 
+  private static final int INDEX_MASK = 0xfff;
+
+  /** Set if the block is one of those that are kept ready; its page may hold others. */
+  private static final long READY = 1L << 60;
+
+  /** Set with it if the block holds zeros. */
+  private static final long CLEAN = 1L << 61;
+
+  /** Where such a block begins in its page, in units of 16 bytes. */
+  private static final int UNIT_SHIFT = 52;
+
+  private static final int UNIT_MASK = 0xff;
+
+  private static final long NONE = Zone.NONE;
+
   /** What came of freeing a block that is in use otherwise: its memory goes when that ends. */
   private static final int DEFERRED = 1;
 
@@ -42,6 +63,8 @@ public final class AllocationPath {
   private final Zeroing zeroing;
   private final Checks checks;
   private final Reclaim reclaim;
+  private final MagazinePath magazines;
+  private final AtomicInteger requests = new AtomicInteger();
 
   /** Written under this object's lock. */
   private volatile NodeSnapshot nodes = NodeSnapshot.EMPTY;
@@ -65,6 +88,12 @@ public final class AllocationPath {
     this.zeroing = zeroing;
     this.checks = checks;
     this.reclaim = reclaim;
+    this.magazines = new MagazinePath(checks, zeroing == Zeroing.ON_FREE);
+  }
+
+  /** Returns the magazines of all threads. */
+  ThreadMagazines threads() {
+    return magazines.threads();
   }
 
   /**
@@ -208,6 +237,61 @@ public final class AllocationPath {
     }
   }
 
+  /** Returns a number for requests at one placement. */
+  int nextRequests() {
+    return requests.getAndIncrement();
+  }
+
+  /**
+   * Allocates a block that the caller keeps ready, where it keeps what was {@link #remember}ed.
+   *
+   * @return its address, or 0
+   */
+  long hit(int number, long bytes, long alignment) {
+    return magazines.hit(number, bytes, alignment);
+  }
+
+  /**
+   * As {@link #hit}, as a buffer.
+   *
+   * @return the buffer, or null
+   */
+  ByteBuffer hitBuffer(int number, int bytes, boolean zeroed) {
+    Choice choice = magazines.threads().choice(number);
+    int sizeClass = SizeClasses.of(bytes);
+    long block = choice == null || sizeClass < 0 ? NONE : choice.take(sizeClass);
+    if (block < 0) {
+      return null;
+    }
+    BackedZone zone = nodes.addresses().find(choice.base()).zone();
+    long offset = block & ~SlabCache.CLEAN;
+    boolean done = false;
+    try {
+      ByteBuffer buffer = zone.view(offset, bytes);
+      if (zeroed && offset == block) {
+        clear(zone, offset);
+      }
+      done = true;
+      return buffer;
+    } finally {
+      if (!done) {
+        magazines.free(zone, offset);
+      }
+    }
+  }
+
+  /** Zeroes a block that was kept ready and used, where allocating is to do so. */
+  private void clear(BackedZone zone, long offset) {
+    if (zeroing == Zeroing.ON_ALLOCATE && zone.canBeViewed()) {
+      zone.zero(offset, MagazinePath.usableBytes(zone, offset));
+    }
+  }
+
+  /** Remembers what the caller chose for its next requests. */
+  void remember(int number, ZonePath path) {
+    magazines.remember(number, path);
+  }
+
   /**
    * Allocates a block.
    *
@@ -220,7 +304,9 @@ public final class AllocationPath {
    * @throws IllegalStateException if closed
    */
   long tryAllocate(ZonePath path, long bytes, long alignment, BlockOwner owner) {
-    long found = find(path, pages(bytes), alignOrder(alignment), owner);
+    int sizeClass =
+        owner == null ? MagazinePath.sizeClass(path.zone(0), bytes, alignment) : SizeClasses.NONE;
+    long found = find(path, pages(bytes), sizeClass, alignOrder(alignment), owner);
     return found < 0 ? 0 : address(path, found);
   }
 
@@ -234,21 +320,35 @@ public final class AllocationPath {
    * @return a direct, big-endian buffer of that capacity, or null if no zone has room
    */
   ByteBuffer tryAllocateBuffer(ZonePath path, int bytes, boolean zeroed, BlockOwner owner) {
-    long found = find(path, pages(bytes), 0, owner);
+    int sizeClass =
+        owner == null ? MagazinePath.sizeClass(path.zone(0), bytes, 1) : SizeClasses.NONE;
+    long found = find(path, pages(bytes), sizeClass, 0, owner);
     return found < 0 ? null : buffer(path, found, bytes, zeroed, owner);
   }
 
   /** Returns the address of a block that was found. */
   static long address(ZonePath path, long found) {
-    return zone(path, found).address(found);
+    return zone(path, found).addressAt(offset(found));
+  }
+
+  /** Returns where a block that was found begins in its region, in bytes. */
+  private static long offset(long found) {
+    long unit = found >>> UNIT_SHIFT & UNIT_MASK;
+    return Pages.offset(Zone.page(found)) + unit * SizeClasses.OBJECT_ALIGNMENT_BYTES;
+  }
+
+  /** Returns the number of a block that was kept ready in the first zone of a path. */
+  private static long ready(long block) {
+    long clean = (block & SlabCache.CLEAN) != 0 ? CLEAN : 0;
+    long unit = (block & Pages.MASK) / SizeClasses.OBJECT_ALIGNMENT_BYTES;
+    return READY | clean | unit << UNIT_SHIFT | Pages.page(block);
   }
 
   /** Returns a block that was found as a buffer; if that fails, the block is free again. */
   ByteBuffer buffer(ZonePath path, long found, int bytes, boolean zeroed, BlockOwner owner) {
     boolean done = false;
     try {
-      long offset = Pages.offset(Zone.page(found));
-      ByteBuffer buffer = zone(path, found).view(offset, bytes);
+      ByteBuffer buffer = zone(path, found).view(offset(found), bytes);
       if (zeroed) {
         clear(path, found, pages(bytes));
       }
@@ -263,6 +363,10 @@ public final class AllocationPath {
 
   /** Frees a block that was found and not handed out. */
   void undo(ZonePath path, long found, BlockOwner owner) {
+    if ((found & READY) != 0) {
+      magazines.free(zone(path, found), offset(found));
+      return;
+    }
     int freed = zone(path, found).zone().undo(Zone.page(found), owner);
     if (freed > 0 && owner != null) {
       owner.freed(Pages.offset(freed));
@@ -272,6 +376,12 @@ public final class AllocationPath {
   /** Zeroes what was written before in a block that was found, where allocating is to do so. */
   void clear(ZonePath path, long found, int pages) {
     BackedZone zone = zone(path, found);
+    if ((found & READY) != 0) {
+      if ((found & CLEAN) == 0) {
+        clear(zone, offset(found));
+      }
+      return;
+    }
     if (zeroing == Zeroing.ON_ALLOCATE && Zone.isWritten(found) && zone.canBeViewed()) {
       zone.zeroWritten(found, pages);
     }
@@ -283,7 +393,7 @@ public final class AllocationPath {
 
   /** Returns the place in its path of the zone that a block was found in. */
   static int index(long found) {
-    return (int) (found >>> INDEX_SHIFT);
+    return (int) (found >>> INDEX_SHIFT) & INDEX_MASK;
   }
 
   /**
@@ -296,35 +406,54 @@ public final class AllocationPath {
    * @return the block, or a negative number if no zone has room
    */
   long find(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
-    long found = walkTwice(path, pages, alignOrder, owner);
+    return find(path, pages, SizeClasses.NONE, alignOrder, owner);
+  }
+
+  /** As above, of a block that nobody owns and that may be one of those that are kept ready. */
+  private long find(ZonePath path, int pages, int sizeClass, int alignOrder, BlockOwner owner) {
+    long found = walkTwice(path, pages, sizeClass, alignOrder, owner);
     return found < 0 && Reclaim.mayHelp(path)
-        ? findAsShrinkersGive(path, pages, alignOrder, owner)
+        ? findAsShrinkersGive(path, pages, sizeClass, alignOrder, owner)
         : found;
   }
 
   /** Walks again as often as shrinkers of the path's nodes give something, for a bounded time. */
-  private long findAsShrinkersGive(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+  private long findAsShrinkersGive(
+      ZonePath path, int pages, int sizeClass, int alignOrder, BlockOwner owner) {
     long deadlineNanos = reclaim.deadlineNanos();
     long found;
     long gains;
     do {
       gains = Reclaim.gains(path);
-      found = walkTwice(path, pages, alignOrder, owner);
+      found = walkTwice(path, pages, sizeClass, alignOrder, owner);
     } while (found < 0 && reclaim.await(path, pages, gains, deadlineNanos));
     return found;
   }
 
-  /** Walks, and once more if memory is short and not pages. */
-  private long walkTwice(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
-    long found = walk(path, pages, alignOrder, owner);
-    return found < 0 && returnIdle(path) ? walk(path, pages, alignOrder, owner) : found;
+  /** Walks, and once more if blocks were kept ready, or memory is short and not pages. */
+  private long walkTwice(
+      ZonePath path, int pages, int sizeClass, int alignOrder, BlockOwner owner) {
+    long found = walk(path, pages, sizeClass, alignOrder, owner);
+    if (found < 0) {
+      boolean wereKept = bringBack(path);
+      boolean wereIdle = returnIdle(path);
+      found = wereKept || wereIdle ? walk(path, pages, sizeClass, alignOrder, owner) : found;
+    }
+    return found;
   }
 
-  private static long walk(ZonePath path, int pages, int alignOrder, BlockOwner owner) {
+  private long walk(ZonePath path, int pages, int sizeClass, int alignOrder, BlockOwner owner) {
     for (int i = 0; i < path.length(); i++) {
       BackedZone zone = path.zone(i);
-      long run =
-          zone.take(pages, path.floorPages(i), alignOrder, path.events(i), path.caller(), owner);
+      long run = NONE;
+      if (sizeClass >= 0) {
+        long block = magazines.take(zone, sizeClass, path.events(i), path.floorPages(i));
+        run = block < 0 ? NONE : ready(block);
+      }
+      if (run < 0) {
+        run =
+            zone.take(pages, path.floorPages(i), alignOrder, path.events(i), path.caller(), owner);
+      }
       if (run >= 0) {
         if (Zone.isBelowLow(run)) {
           zone.wake();
@@ -336,7 +465,22 @@ public final class AllocationPath {
       }
       zone.wake();
     }
-    return Zone.NONE;
+    return NONE;
+  }
+
+  /** Brings back what threads keep ready of the zones of a path; tells whether there was any. */
+  private boolean bringBack(ZonePath path) {
+    List<BackedZone> keep = new ArrayList<>();
+    for (int i = 0; i < path.length(); i++) {
+      Depot depot = path.zone(i).depot();
+      if (depot != null && depot.hasRuns()) {
+        keep.add(path.zone(i));
+      }
+    }
+    if (!keep.isEmpty()) {
+      magazines.bringBack(keep);
+    }
+    return !keep.isEmpty();
   }
 
   /**
@@ -365,6 +509,11 @@ public final class AllocationPath {
   public long trim(boolean onlyIdle) {
     long bytes = 0;
     RuntimeException failure = null;
+    if (onlyIdle) {
+      magazines.bringIdleBack(zones());
+    } else {
+      magazines.bringBack(zones());
+    }
     for (BackedZone zone : zones()) {
       try {
         bytes += zone.purge(onlyIdle);
@@ -389,8 +538,28 @@ public final class AllocationPath {
   public void free(long address) {
     AddressMap.Extent extent = require(address);
     BackedZone zone = extent.zone();
-    zone.requireOpen();
     long offset = extent.offsetOf(address);
+    if (extent.slabs() == null || !freeReady(extent, offset, address)) {
+      freeRun(zone, offset, address);
+    }
+  }
+
+  /** Frees a block that was kept ready; returns false if none begins at an offset. */
+  private boolean freeReady(AddressMap.Extent extent, long offset, long address) {
+    int freed = magazines.free(extent.zone(), extent.slabs(), extent.magazineId(), offset);
+    if (freed < 0) {
+      throw wrongFree(extent.zone(), address, freed);
+    }
+    return freed != MagazinePath.NO_OBJECT;
+  }
+
+  private static RuntimeException wrongFree(BackedZone zone, long address, int answer) {
+    zone.requireOpen();
+    return wrongReady(address, answer, zone);
+  }
+
+  private void freeRun(BackedZone zone, long offset, long address) {
+    zone.requireOpen();
     if ((offset & Pages.MASK) != 0) {
       throw wrong(address, offset, zone.pages(offset), zone);
     }
@@ -519,8 +688,43 @@ public final class AllocationPath {
    * @return bytes: its size, rounded up as it was when it was allocated
    */
   public long usableBytes(long address) {
-    AddressMap.Extent extent = require(address);
-    return (long) requireRun(extent, address) * Zone.PAGE_BYTES;
+    return usableBytes(require(address), address);
+  }
+
+  private static long usableBytes(AddressMap.Extent extent, long address) {
+    BackedZone zone = extent.zone();
+    zone.requireOpen();
+    int bytes = MagazinePath.usableBytes(zone, extent.offsetOf(address));
+    if (bytes < 0) {
+      throw wrongReady(address, bytes, zone);
+    }
+    return bytes > 0 ? bytes : (long) requireRun(extent, address) * Zone.PAGE_BYTES;
+  }
+
+  /**
+   * Makes a plain run of a block that is to be held or moved.
+   *
+   * @throws IllegalArgumentException if it shares its pages with others
+   */
+  static void requireOwnPages(AddressMap.Extent extent, long address) {
+    int bytes = MagazinePath.release(extent.zone(), extent.offsetOf(address));
+    if (bytes < 0) {
+      throw wrongReady(address, bytes, extent.zone());
+    }
+    if (bytes > 0) {
+      throw new IllegalArgumentException(
+          "block shares its pages with others: address="
+              + hex(address)
+              + ", bytes="
+              + bytes
+              + "; allocate more than "
+              + SizeClasses.MAX_OBJECT_BYTES
+              + " bytes, or in an arena");
+    }
+  }
+
+  private static RuntimeException wrongReady(long address, int answer, BackedZone zone) {
+    return wrong(address, 0, answer, zone);
   }
 
   /**
@@ -569,7 +773,13 @@ public final class AllocationPath {
       throw wrong(address, offset & ~Pages.MASK, start, zone);
     }
     requireSound(zone, start, zone.zone().pages(start), address);
-    long end = Pages.offset(start) + Pages.offset(zone.zone().pages(start));
+    long end = MagazinePath.end(zone, Pages.offset(start), offset);
+    if (end < 0) {
+      throw wrongReady(address, (int) end, zone);
+    }
+    if (end == MagazinePath.NO_OBJECT) {
+      end = Pages.offset(start) + Pages.offset(zone.zone().pages(start));
+    }
     if (bytes > end - offset) {
       throw new IllegalArgumentException(
           "buffer ends outside its block: address="
@@ -591,10 +801,10 @@ public final class AllocationPath {
    */
   public Residency residency(long address) {
     AddressMap.Extent extent = require(address);
-    int pages = requireRun(extent, address);
+    long bytes = usableBytes(extent, address);
     long offset = extent.offsetOf(address);
     long osMask = source.osPageBytes() - 1L;
-    long end = (offset + Pages.offset(pages) + osMask) & ~osMask;
+    long end = (offset + bytes + osMask) & ~osMask;
     long start = offset & ~osMask;
     return extent.zone().residency(start, end - start);
   }
@@ -655,7 +865,7 @@ public final class AllocationPath {
     List<BackedZone> all = new ArrayList<>(nodes.zones());
     all.addAll(removed);
     for (BackedZone zone : all) {
-      live += again ? 0 : zone.zone().liveRuns();
+      live += again ? 0 : (int) Math.min(Integer.MAX_VALUE, zone.liveBlocks());
       try {
         zone.close();
       } catch (RuntimeException e) {
@@ -663,6 +873,7 @@ public final class AllocationPath {
         failure = Failures.joined(failure, e);
       }
     }
+    magazines.threads().close();
     if (failure != null) {
       throw failure;
     }

@@ -50,6 +50,7 @@ public final class Assembly {
    * @param checks how much is done to find misuse
    * @param purgeDelay after which memory goes back that nobody uses; zero for never
    * @param auditPeriod the shortest rest between two steps of the sampler; zero for never
+   * @param magazineBytes what one thread may keep ready of one system node; 0 for nothing
    */
   public record Settings(
       Map<Integer, Long> capacities,
@@ -58,7 +59,14 @@ public final class Assembly {
       Zeroing zeroing,
       Checks checks,
       Duration purgeDelay,
-      Duration auditPeriod) {}
+      Duration auditPeriod,
+      long magazineBytes) {}
+
+  /** One thread keeps at most this part of a zone. */
+  private static final int MAGAZINE_SHARE = 64;
+
+  /** Less is nothing, so zones below 8 MiB have no magazines. */
+  public static final long LEAST_MAGAZINE_BYTES = 128 << 10;
 
   private final Machine machine;
   private final MemorySource source;
@@ -157,7 +165,7 @@ public final class Assembly {
         zones.put(
             node,
             allocation.addFirst(
-                () -> BackedZone.ofNode(node, node, capacity, marks.get(node), source)));
+                () -> zoneOf(node, capacity, marks.get(node), source, allocation, settings)));
       }
       SystemPaths paths = new SystemPaths(machine, devices, zones, source, allocation);
       Map<Integer, DeviceZone> deviceZones = new HashMap<>();
@@ -195,6 +203,21 @@ public final class Assembly {
         allocation.close();
       }
     }
+  }
+
+  private static BackedZone zoneOf(
+      int node,
+      long capacityBytes,
+      Watermarks marks,
+      MemorySource source,
+      AllocationPath allocation,
+      Settings settings) {
+    BackedZone zone = BackedZone.ofNode(node, node, capacityBytes, marks, source);
+    long limitBytes = Math.min(settings.magazineBytes(), capacityBytes / MAGAZINE_SHARE);
+    if (limitBytes >= LEAST_MAGAZINE_BYTES) {
+      zone.keepReady(allocation.threads(), node, limitBytes);
+    }
+    return zone;
   }
 
   private static Upkeep upkeep(

@@ -12,6 +12,10 @@ import java.util.function.IntPredicate;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.address.RegionAddresses;
+import org.cdmalloc.internal.magazine.Depot;
+import org.cdmalloc.internal.magazine.Kept;
+import org.cdmalloc.internal.magazine.ThreadMagazines;
+import org.cdmalloc.internal.slab.SlabIndex;
 import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Watermarks;
 import org.cdmalloc.internal.zone.Zone;
@@ -59,6 +63,15 @@ public final class BackedZone implements Home {
   private final AtomicInteger guestPages = new AtomicInteger();
 
   private final MovedBlocks moved;
+
+  /** What threads keep ready of this zone; null where every block is asked of the zone. */
+  private Depot depot;
+
+  /** Where its slabs are found; null with it. */
+  private SlabIndex slabs;
+
+  private ThreadMagazines threads;
+  private int magazineId;
 
   /** Told when few pages are free; null where nobody wants to know. */
   private volatile Pressure pressure;
@@ -192,6 +205,82 @@ public final class BackedZone implements Home {
     return run;
   }
 
+  /**
+   * Lets threads keep blocks of this zone ready. Called before the zone serves anybody.
+   *
+   * @param kept the magazines of all threads
+   * @param id the number of this zone among those that have magazines
+   * @param limitBytes what one thread may keep
+   */
+  void keepReady(ThreadMagazines kept, int id, long limitBytes) {
+    Depot.Runs runs =
+        new Depot.Runs() {
+          @Override
+          public long take(int pages, int floorPages) {
+            long run =
+                BackedZone.this.take(pages, floorPages, 0, NumaEvents.NONE, backingNode, null);
+            if (run >= 0 && Zone.isBelowLow(run)) {
+              wake();
+            }
+            return run;
+          }
+
+          @Override
+          public void giveBack(int page) {
+            BackedZone.this.free(Pages.offset(page), null);
+          }
+        };
+    depot = new Depot(runs, zone.regionPages(), limitBytes);
+    slabs = depot.index();
+    threads = kept;
+    magazineId = id;
+  }
+
+  /** Returns what threads keep ready of this zone, or null where they keep nothing. */
+  Depot depot() {
+    return depot;
+  }
+
+  /** Returns where slabs of this zone are found, or null where there are none. */
+  SlabIndex slabs() {
+    return slabs;
+  }
+
+  /** Returns the number of this zone among those that have magazines. */
+  int magazineId() {
+    return magazineId;
+  }
+
+  /** Counts the blocks that are kept ready, and those that were. */
+  Kept kept() {
+    return depot == null ? Kept.NONE : threads.kept(magazineId, depot);
+  }
+
+  /**
+   * Brings back what can be had of what is kept ready of this zone, and asks for the rest. Not for
+   * whoever holds the lock of the committers: who uses a shared set may wait for that.
+   */
+  void bringKeptBack() {
+    if (depot != null) {
+      threads.bringBack();
+      emptyDepot();
+    }
+  }
+
+  @Override
+  public void emptyDepot() {
+    if (depot != null) {
+      depot.moveEpoch();
+      depot.flush(false);
+    }
+  }
+
+  /** Returns how many runs are their users' and neither freed nor stranded. */
+  long liveBlocks() {
+    Kept kept = kept();
+    return Math.max(0, zone.liveRuns() - kept.runs() + kept.liveBlocks());
+  }
+
   @Override
   public boolean hold(int pages) {
     return backing.hold(pages);
@@ -297,7 +386,14 @@ public final class BackedZone implements Home {
 
   /** As {@link #takeGuests(int)}, if so many pages stay free. */
   Refusal takeGuests(int pages, int floorPages) {
-    if (!zone.lend(pages, floorPages) && (purge(false) == 0 || !zone.lend(pages, floorPages))) {
+    boolean taken = zone.lend(pages, floorPages);
+    if (!taken) {
+      // Not more: whoever moves a block holds a lock for which a virtual thread may wait that has
+      // the lock of a shared set.
+      emptyDepot();
+    }
+    taken = taken || zone.lend(pages, floorPages);
+    if (!taken && (purge(false) == 0 || !zone.lend(pages, floorPages))) {
       wake();
       return Refusal.ofCapacity(pages, zone);
     }
@@ -514,6 +610,9 @@ public final class BackedZone implements Home {
    */
   void close() {
     OPEN.remove(this);
+    if (depot != null) {
+      depot.close();
+    }
     zone.close();
     backing.close();
   }

@@ -106,6 +106,7 @@ public record BlockMoves(AllocationPath allocation) {
     BackedZone zone = extent.zone();
     long offset = extent.offsetOf(address);
     zone.requireOpen();
+    AllocationPath.requireOwnPages(extent, address);
     if ((offset & Pages.MASK) != 0) {
       return MovedBlocks.Answer.of(zone.pages(offset));
     }

@@ -47,6 +47,11 @@ final class CallerPaths implements Paths {
     return path != null ? path : make(caller);
   }
 
+  @Override
+  public boolean isByCaller() {
+    return true;
+  }
+
   private ZonePath make(int asked) {
     int caller = machine.online().contains(asked) ? asked : machine.online().first();
     ZonePath path = maker.apply(caller);

@@ -27,6 +27,8 @@ record Holds(AllocationPath allocation) {
     AddressMap.Extent extent = allocation.require(address);
     BackedZone zone = extent.zone();
     long offset = extent.offsetOf(address);
+    zone.requireOpen();
+    AllocationPath.requireOwnPages(extent, address);
     int pages = AllocationPath.requireRun(extent, address);
     allocation.requireSound(zone, Pages.page(offset), pages, address);
     while (true) {

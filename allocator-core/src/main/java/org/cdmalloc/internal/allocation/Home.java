@@ -29,4 +29,7 @@ interface Home extends Lender, Host {
 
   /** Takes note that the source did not take a unit's memory; for who holds that lock. */
   void purgeLater(int unit);
+
+  /** Brings back what the zone's depot keeps ready, and asks threads for what they keep. */
+  void emptyDepot();
 }

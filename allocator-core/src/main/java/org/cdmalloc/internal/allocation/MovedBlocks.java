@@ -304,6 +304,10 @@ final class MovedBlocks {
       home.requireRegion();
       int stay = block.awayOsPages() * pagesPerOsPage - pages;
       boolean taken = zone.setAway(block.page, stay);
+      if (!taken) {
+        home.emptyDepot();
+        taken = zone.setAway(block.page, stay);
+      }
       if (!taken && home.hold(pages)) {
         zone.release(pages);
         taken = zone.setAway(block.page, stay);

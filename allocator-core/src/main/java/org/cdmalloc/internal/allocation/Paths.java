@@ -11,4 +11,14 @@ public interface Paths {
    * @throws IllegalStateException if the placement's node is not online
    */
   ZonePath choose(long bytes);
+
+  /**
+   * Tells whether the choice is the same as long as the caller runs on one node, so that it need
+   * not be made for each request.
+   *
+   * @return false where requests take turns, or the zones may change
+   */
+  default boolean isByCaller() {
+    return false;
+  }
 }

@@ -189,6 +189,7 @@ final class Reclaimer implements Pressure, Runnable {
   /** Goes round until enough is free, at least once for a request that failed. */
   private void pass(BackedZone target, int pages) {
     boolean gave = true;
+    target.bringKeptBack();
     for (boolean must = pages > 0;
         gave && isOn(target) && (must || missingPages(target, pages) > 0);
         must = false) {
@@ -206,7 +207,7 @@ final class Reclaimer implements Pressure, Runnable {
       boolean isDone = missing <= 0 && (gave || !must);
       if (!isDone && !registered.ended && isOn(target)) {
         long bytes = (missing > 0 ? missing : pages) * Zone.PAGE_BYTES;
-        gave |= call(registered, target.zone(), bytes);
+        gave |= call(registered, target, bytes);
       }
     }
     return gave;
@@ -223,8 +224,8 @@ final class Reclaimer implements Pressure, Runnable {
     return (long) zone.watermarks().highPages() + pages - zone.freePages();
   }
 
-  private boolean call(Registered registered, Zone target, long bytes) {
-    long before = target.returnedPages();
+  private boolean call(Registered registered, BackedZone target, long bytes) {
+    long before = target.zone().returnedPages();
     long hint = 0;
     try {
       hint = registered.shrinker.shrink(bytes);
@@ -235,7 +236,9 @@ final class Reclaimer implements Pressure, Runnable {
             Level.WARNING, "a shrinker failed; said once, it is called as before: node=" + node, e);
       }
     }
-    boolean came = target.returnedPages() != before;
+    // What it freed is in this thread's magazines.
+    target.bringKeptBack();
+    boolean came = target.zone().returnedPages() != before;
     if (came) {
       gains.incrementAndGet();
       changed.run();

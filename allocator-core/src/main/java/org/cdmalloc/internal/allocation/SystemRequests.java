@@ -13,6 +13,9 @@ public final class SystemRequests implements Requests {
   private final Placement placement;
   private final Paths paths;
 
+  /** By which threads remember what they chose for these requests. */
+  private final int number;
+
   /** Null where blocks belong to nobody. */
   private final Scope scope;
 
@@ -24,24 +27,36 @@ public final class SystemRequests implements Requests {
    * @param paths what the placement was resolved to
    */
   public SystemRequests(AllocationPath allocation, Placement placement, Paths paths) {
-    this(allocation, placement, paths, null);
+    this(allocation, placement, paths, allocation.nextRequests(), null);
   }
 
-  private SystemRequests(AllocationPath allocation, Placement placement, Paths paths, Scope scope) {
+  private SystemRequests(
+      AllocationPath allocation, Placement placement, Paths paths, int number, Scope scope) {
     this.allocation = allocation;
     this.placement = placement;
     this.paths = paths;
+    this.number = number;
     this.scope = scope;
   }
 
   @Override
   public Requests in(Scope owner) {
-    return new SystemRequests(allocation, placement, paths, owner);
+    return new SystemRequests(allocation, placement, paths, number, owner);
   }
 
   @Override
   public long tryAllocate(long bytes, long alignment) {
-    return tryAllocate(newBlock(), paths.choose(bytes), bytes, alignment);
+    long address = scope == null ? allocation.hit(number, bytes, alignment) : 0;
+    return address != 0 ? address : tryAllocate(newBlock(), choose(bytes), bytes, alignment);
+  }
+
+  /** Chooses the zones, and remembers it where the next request of this thread is served alike. */
+  private ZonePath choose(long bytes) {
+    ZonePath path = paths.choose(bytes);
+    if (scope == null && paths.isByCaller()) {
+      allocation.remember(number, path);
+    }
+    return path;
   }
 
   private long tryAllocate(Scope.Block block, ZonePath path, long bytes, long alignment) {
@@ -59,10 +74,15 @@ public final class SystemRequests implements Requests {
 
   @Override
   public long allocate(long bytes, long alignment) {
+    long address = scope == null ? allocation.hit(number, bytes, alignment) : 0;
+    return address != 0 ? address : allocateChosen(bytes, alignment);
+  }
+
+  private long allocateChosen(long bytes, long alignment) {
     Scope.Block block = newBlock();
     // Chosen once: choosing again would take another turn of an interleaving, or follow the thread
     // to another node, and the exception would tell of zones that were not tried.
-    ZonePath path = paths.choose(bytes);
+    ZonePath path = choose(bytes);
     long address = tryAllocate(block, path, bytes, alignment);
     if (address == 0) {
       throw allocation.exhausted(path, bytes, alignment, placement);
@@ -72,7 +92,8 @@ public final class SystemRequests implements Requests {
 
   @Override
   public ByteBuffer tryAllocateBuffer(int bytes, boolean zeroed) {
-    return tryAllocateBuffer(newBlock(), paths.choose(bytes), bytes, zeroed);
+    ByteBuffer buffer = scope == null ? allocation.hitBuffer(number, bytes, zeroed) : null;
+    return buffer != null ? buffer : tryAllocateBuffer(newBlock(), choose(bytes), bytes, zeroed);
   }
 
   private ByteBuffer tryAllocateBuffer(
@@ -86,8 +107,13 @@ public final class SystemRequests implements Requests {
 
   @Override
   public ByteBuffer allocateBuffer(int bytes, boolean zeroed) {
+    ByteBuffer buffer = scope == null ? allocation.hitBuffer(number, bytes, zeroed) : null;
+    return buffer != null ? buffer : allocateChosenBuffer(bytes, zeroed);
+  }
+
+  private ByteBuffer allocateChosenBuffer(int bytes, boolean zeroed) {
     Scope.Block block = newBlock();
-    ZonePath path = paths.choose(bytes);
+    ZonePath path = choose(bytes);
     ByteBuffer buffer = tryAllocateBuffer(block, path, bytes, zeroed);
     if (buffer == null) {
       throw allocation.exhausted(path, bytes, 1, placement);

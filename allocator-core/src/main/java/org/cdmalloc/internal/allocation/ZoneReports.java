@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.cdmalloc.HolderReport;
+import org.cdmalloc.MagazineReport;
 import org.cdmalloc.Marks;
 import org.cdmalloc.MemoryReport;
 import org.cdmalloc.NodeMemoryExhaustedException.Attempt;
@@ -15,6 +16,7 @@ import org.cdmalloc.NodeReport;
 import org.cdmalloc.NodeState;
 import org.cdmalloc.NumaCounters;
 import org.cdmalloc.StripeReport;
+import org.cdmalloc.internal.magazine.Kept;
 import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Watermarks;
@@ -57,6 +59,7 @@ final class ZoneReports {
 
   private static NodeReport node(BackedZone backed, Kind kind, NodeState state, Findings findings) {
     Zone zone = backed.zone();
+    Kept kept = backed.kept();
     return new NodeReport(
         backed.node(),
         kind,
@@ -65,17 +68,30 @@ final class ZoneReports {
         bytes(zone.capacityPages()),
         bytes(zone.regionPages()),
         bytes(zone.committedPages()),
-        bytes(zone.usedPages()),
+        usedBytes(zone, kept),
         bytes(Math.max(0, zone.lentPages() - backed.guestPages())),
         findings.displacedBytes(backed),
         bytes(zone.liveAwayPages()),
         bytes(backed.guestPages()),
         backed.demotedPages() * Zone.PAGE_BYTES,
         backed.promotedPages() * Zone.PAGE_BYTES,
-        zone.liveRuns(),
+        Math.max(0, zone.liveRuns() - kept.runs() + kept.liveBlocks()),
         marks(zone.watermarks()),
         boxed(zone.freeBlocksPerOrder()),
-        counters(zone.events()));
+        counters(events(zone, kept)),
+        new MagazineReport(kept.threadBytes(), kept.idleBytes(), kept.lockings()));
+  }
+
+  private static long usedBytes(Zone zone, Kept kept) {
+    // Read one after another while others allocate and free.
+    return Math.max(0, bytes(zone.usedPages()) - bytes(kept.runPages()) + kept.liveBytes());
+  }
+
+  private static long[] events(Zone zone, Kept kept) {
+    long[] events = zone.events();
+    long[] more = kept.events();
+    Arrays.setAll(events, kind -> events[kind] + more[kind]);
+    return events;
   }
 
   private static StripeReport stripe(BackedZone backed, Findings findings) {
@@ -122,6 +138,11 @@ final class ZoneReports {
       detail = refusal.detail();
     } else {
       reason = Reason.CONTENDED;
+    }
+    Kept kept = backed.kept();
+    if (kept.runs() > 0) {
+      detail += (detail.isEmpty() ? "" : ", ") + "kept_by_threads_bytes=" + kept.threadBytes();
+      detail += ", kept_idle_bytes=" + kept.idleBytes();
     }
     return new Attempt(
         backed.node(),

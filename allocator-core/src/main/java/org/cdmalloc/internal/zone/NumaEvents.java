@@ -30,8 +30,11 @@ public final class NumaEvents {
 
   private static final int KINDS = 6;
 
+  /** How many combinations of the bits there are. */
+  public static final int COMBINATIONS = 1 << KINDS;
+
   /** How often each combination of bits was counted: one addition, however many bits. */
-  private final long[] combinations = new long[1 << KINDS];
+  private final long[] combinations = new long[COMBINATIONS];
 
   NumaEvents() {}
 
@@ -41,6 +44,16 @@ public final class NumaEvents {
 
   /** Returns the counts; element i is that of bit i. */
   long[] counts() {
+    return byKind(combinations);
+  }
+
+  /**
+   * Adds up what was counted elsewhere.
+   *
+   * @param combinations how often each combination of bits was counted
+   * @return a new array; element i counts bit i
+   */
+  public static long[] byKind(long[] combinations) {
     long[] counts = new long[KINDS];
     for (int events = 0; events < combinations.length; events++) {
       for (int kind = 0; kind < KINDS; kind++) {

@@ -38,7 +38,8 @@ final class FailedFreeTest {
               Zeroing.ON_ALLOCATE,
               Checks.STANDARD,
               Duration.ZERO,
-              Duration.ZERO));
+              Duration.ZERO,
+              0));
   private final AllocationPath allocation = parts.allocation();
   private final Account account = Account.root(2, System::nanoTime);
 

@@ -110,7 +110,8 @@ final class MoveModelTest {
                   Zeroing.NEVER,
                   Checks.STANDARD,
                   Duration.ZERO,
-                  Duration.ZERO));
+                  Duration.ZERO,
+                  0));
       this.allocation = parts.allocation();
       this.placements =
           List.of(

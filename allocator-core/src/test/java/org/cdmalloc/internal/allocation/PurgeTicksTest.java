@@ -44,7 +44,8 @@ final class PurgeTicksTest {
               Zeroing.ON_ALLOCATE,
               Checks.STANDARD,
               Duration.ZERO,
-              Duration.ZERO));
+              Duration.ZERO,
+              0));
   private final AllocationPath allocation = parts.allocation();
   private final Requests node = requests(Placement.onNode(0));
 

@@ -109,7 +109,8 @@ final class ReclaimModelTest {
                   Zeroing.NEVER,
                   Checks.STANDARD,
                   Duration.ZERO,
-                  Duration.ZERO),
+                  Duration.ZERO,
+                  0),
               nodes ->
                   new Reclaim(nodes, node -> Runnable::run, clock::get, TimeUnit.HOURS.toNanos(1)));
       for (int node = 0; node < NODES; node++) {

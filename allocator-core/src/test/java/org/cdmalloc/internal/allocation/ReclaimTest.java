@@ -93,7 +93,8 @@ final class ReclaimTest {
                 Zeroing.NEVER,
                 Checks.STANDARD,
                 Duration.ZERO,
-                Duration.ZERO),
+                Duration.ZERO,
+                0),
             reclaim);
     parts.devices().get(DEVICE).online();
   }

@@ -63,7 +63,8 @@ final class SamplerTest {
             Zeroing.ON_ALLOCATE,
             Checks.STANDARD,
             Duration.ZERO,
-            Duration.ZERO));
+            Duration.ZERO,
+            0));
   }
 
   private static long allocate(Assembly parts, long bytes, int node) {

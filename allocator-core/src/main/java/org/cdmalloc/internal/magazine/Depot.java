@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.magazine;
+
+import java.util.Arrays;
+import java.util.concurrent.locks.ReentrantLock;
+import org.cdmalloc.internal.slab.SizeClasses;
+import org.cdmalloc.internal.slab.Slab;
+import org.cdmalloc.internal.slab.SlabCache;
+import org.cdmalloc.internal.slab.SlabIndex;
+import org.cdmalloc.internal.zone.NumaEvents;
+import org.cdmalloc.internal.zone.Zone;
+
+/**
+ * What threads have in common of one zone's blocks that are kept ready: magazines with blocks in
+ * them, empty ones, and the slabs. Safe for use by any number of threads; every method is one short
+ * critical section.
+ *
+ * <p>A <em>magazine</em> is an array: element 0 says how many blocks it holds, those follow, the
+ * one that was put last behind the others. A block is its offset in the region, with {@link
+ * SlabCache#CLEAN}.
+ */
+public final class Depot {
+  /*
+   * Algorithmic notes.
+   *
+   * State, under the lock
+   *   full[c]     magazines of class c with blocks in them, the one that came last on top
+   *   empty[c]    magazines of class c without
+   *   idle[c]     how many of full[c] nobody took since this was last looked at
+   *   slabs       the slabs; an object that is out is its user's or in a magazine
+   *   cachedBytes what the magazines of full hold
+   *   counters of threads that are gone, and of blocks that became plain runs
+   * State, volatile
+   *   epoch       moved when threads are to bring their magazines back; negative once closed
+   *
+   * Invariants
+   *   D1  a magazine is one thread's or the depot's
+   *   D2  a block is its user's, or in one magazine, or in its slab
+   *   D3  cachedBytes <= limit
+   *
+   * Hand-over: whoever puts a magazine here unlocks after it wrote the magazine and the states of its
+   * blocks; whoever takes it locked before it reads them. So what happened before a block was freed
+   * happens before whatever follows its next allocation.
+   *
+   * Locks: the zone's is taken inside this one where runs go back; runs are taken outside, since that
+   * may ask the kernel for memory.
+   */
+
+  /** Where runs come from and go. */
+  public interface Runs {
+    /**
+     * Takes a run.
+     *
+     * @param pages its length
+     * @param floorPages how many pages must stay free
+     * @return as {@link Zone#take(int, int)}
+     */
+    long take(int pages, int floorPages);
+
+    /**
+     * Gives a run back.
+     *
+     * @param page its first page
+     */
+    void giveBack(int page);
+  }
+
+  /** A class has at most so many blocks in a magazine, and at least one. */
+  private static final int MOST_BLOCKS = 128;
+
+  /** And not more than this, if that is not less than two blocks. */
+  private static final int MAGAZINE_BYTES = 1 << 20;
+
+  /** A magazine is at most this part of what a thread may keep. */
+  private static final int MAGAZINE_SHARE = 8;
+
+  /** The depot keeps so many times what a thread may keep. */
+  private static final int DEPOT_SHARE = 8;
+
+  /** So many empty magazines of a class are kept: as many as threads fill and empty in turn. */
+  private static final int EMPTY_KEPT = 32;
+
+  private static final int STACK = 4;
+
+  private static final long[] NOTHING_COUNTED = new long[NumaEvents.COMBINATIONS];
+
+  /** How often the lock is tried before a thread that wants it parks. */
+  private static final int SPINS = 200;
+
+  private final Runs runs;
+  private final long limitBytes;
+  private final int[] capacities = new int[SizeClasses.count()];
+  private final SlabIndex index;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  // Guarded by lock.
+  private final SlabCache slabs;
+  private final long[][][] full = new long[SizeClasses.count()][][];
+  private final int[] fulls = new int[SizeClasses.count()];
+  private final int[] idle = new int[SizeClasses.count()];
+  private final long[][][] empty = new long[SizeClasses.count()][][];
+  private final int[] empties = new int[SizeClasses.count()];
+  private final Kept gone = new Kept();
+  private long cachedBytes;
+  private long acquisitions;
+
+  /** Written under the lock. */
+  private volatile int epoch;
+
+  /**
+   * Makes a depot without magazines.
+   *
+   * @param runs where runs come from
+   * @param regionPages the size of the zone's region
+   * @param limitBytes what one thread may keep of the zone, positive
+   */
+  public Depot(Runs runs, int regionPages, long limitBytes) {
+    this.runs = runs;
+    this.limitBytes = limitBytes;
+    this.slabs = new SlabCache(regionPages);
+    this.index = slabs.index();
+    for (int sizeClass = 0; sizeClass < capacities.length; sizeClass++) {
+      int bytes = SizeClasses.bytes(sizeClass);
+      long most = Math.min(MAGAZINE_BYTES, limitBytes / MAGAZINE_SHARE) / bytes;
+      boolean fits = limitBytes / MAGAZINE_SHARE >= bytes;
+      capacities[sizeClass] = fits ? (int) Math.max(1, Math.min(MOST_BLOCKS, most)) : 0;
+    }
+  }
+
+  /**
+   * Returns what one thread may keep.
+   *
+   * @return bytes
+   */
+  public long limitBytes() {
+    return limitBytes;
+  }
+
+  /**
+   * Tells whether blocks of a class are kept ready.
+   *
+   * @param sizeClass the class
+   * @return false if one of them is more than a thread may keep
+   */
+  public boolean serves(int sizeClass) {
+    return capacities[sizeClass] > 0;
+  }
+
+  /** Returns what a magazine of a class can hold. */
+  long magazineBytes(int sizeClass) {
+    return (long) capacities[sizeClass] * SizeClasses.bytes(sizeClass);
+  }
+
+  /**
+   * Returns where slabs are found by offset.
+   *
+   * @return the same object each time
+   */
+  public SlabIndex index() {
+    return index;
+  }
+
+  /** Returns the epoch: a thread that knows another one brings its magazines back. */
+  int epoch() {
+    return epoch;
+  }
+
+  /** Tells whether the zone is closed. */
+  boolean isClosed() {
+    return epoch < 0;
+  }
+
+  /**
+   * Exchanges an empty magazine for one with blocks, at least one.
+   *
+   * @param sizeClass the class
+   * @param none an empty magazine, or one that can hold nothing
+   * @param floorPages how many pages must stay free if a run is needed
+   * @return a magazine, or null if there is no room; then the empty one is still its thread's
+   */
+  long[] exchange(int sizeClass, long[] none, int floorPages) {
+    long[] magazine = exchange(sizeClass, none);
+    if (magazine != null || isClosed()) {
+      return magazine;
+    }
+    long run = runs.take(SizeClasses.runPages(sizeClass), floorPages);
+    if (run < 0) {
+      return null;
+    }
+    boolean done = false;
+    lock();
+    try {
+      long[] empty = none.length > 1 ? none : anEmpty(sizeClass);
+      slabs.open(sizeClass, Zone.page(run), !Zone.isWritten(run));
+      done = true;
+      return filled(sizeClass, empty);
+    } finally {
+      lock.unlock();
+      if (!done) {
+        runs.giveBack(Zone.page(run));
+      }
+    }
+  }
+
+  private long[] exchange(int sizeClass, long[] none) {
+    lock();
+    try {
+      if (isClosed()) {
+        return null;
+      }
+      if (fulls[sizeClass] == 0) {
+        return filled(sizeClass, none);
+      }
+      keepEmpty(sizeClass, none);
+      return takeFull(sizeClass);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private long[] takeFull(int sizeClass) {
+    int top = --fulls[sizeClass];
+    idle[sizeClass] = Math.min(idle[sizeClass], top);
+    long[] magazine = full[sizeClass][top];
+    full[sizeClass][top] = null;
+    cachedBytes -= magazine[0] * SizeClasses.bytes(sizeClass);
+    return magazine;
+  }
+
+  /** Fills half a magazine from slabs; returns null if they have nothing. */
+  private long[] filled(int sizeClass, long[] none) {
+    if (!slabs.has(sizeClass)) {
+      return null;
+    }
+    long[] magazine = none.length > 1 ? none : anEmpty(sizeClass);
+    int most = Math.max(1, (magazine.length - 1) / 2);
+    magazine[0] = slabs.take(sizeClass, magazine, 1, most);
+    reverse(magazine);
+    return magazine;
+  }
+
+  /** The lowest block of a slab is to be used first, so that the highest are the last to go. */
+  private static void reverse(long[] magazine) {
+    int high = (int) magazine[0];
+    for (int low = 1; low < high; low++) {
+      long block = magazine[low];
+      magazine[low] = magazine[high];
+      magazine[high] = block;
+      high--;
+    }
+  }
+
+  /**
+   * Takes a magazine in, or its blocks.
+   *
+   * @param sizeClass the class
+   * @param magazine with any number of blocks
+   * @return an empty magazine
+   */
+  long[] accept(int sizeClass, long[] magazine) {
+    lock();
+    try {
+      if (magazine.length == 1) {
+        return anEmpty(sizeClass);
+      }
+      long bytes = magazine[0] * SizeClasses.bytes(sizeClass);
+      if (isClosed() || bytes == 0 || cachedBytes + bytes > DEPOT_SHARE * limitBytes) {
+        putAll(magazine);
+        return magazine;
+      }
+      long[] instead = anEmpty(sizeClass);
+      push(full, fulls, sizeClass, magazine);
+      cachedBytes += bytes;
+      return instead;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void putAll(long[] magazine) {
+    int count = (int) magazine[0];
+    magazine[0] = 0;
+    for (int i = 1; i <= count; i++) {
+      int page = slabs.put(magazine[i]);
+      if (page != SlabCache.NONE) {
+        runs.giveBack(page);
+      }
+    }
+  }
+
+  private static void push(long[][][] stacks, int[] heights, int sizeClass, long[] magazine) {
+    int height = heights[sizeClass];
+    long[][] stack = stacks[sizeClass];
+    if (stack == null || height == stack.length) {
+      stack = stack == null ? new long[STACK][] : Arrays.copyOf(stack, 2 * height);
+      stacks[sizeClass] = stack;
+    }
+    stack[height] = magazine;
+    heights[sizeClass] = height + 1;
+  }
+
+  private long[] anEmpty(int sizeClass) {
+    if (empties[sizeClass] == 0) {
+      return new long[capacities[sizeClass] + 1];
+    }
+    int top = --empties[sizeClass];
+    long[] magazine = empty[sizeClass][top];
+    empty[sizeClass][top] = null;
+    return magazine;
+  }
+
+  private void keepEmpty(int sizeClass, long[] magazine) {
+    if (magazine.length > 1 && empties[sizeClass] < EMPTY_KEPT) {
+      push(empty, empties, sizeClass, magazine);
+    }
+  }
+
+  /**
+   * Puts the blocks of magazines back into their slabs.
+   *
+   * @param onlyIdle spares those that were taken from since this was last called
+   */
+  public void flush(boolean onlyIdle) {
+    for (int sizeClass = 0; sizeClass < fulls.length; sizeClass++) {
+      int most = onlyIdle ? idle(sizeClass) : Integer.MAX_VALUE;
+      // One at a time: others wait for the lock.
+      while (most > 0 && flushOne(sizeClass)) {
+        most--;
+      }
+    }
+  }
+
+  /** Returns how many magazines of a class nobody took since this was last called. */
+  private int idle(int sizeClass) {
+    lockUncounted();
+    try {
+      int before = idle[sizeClass];
+      idle[sizeClass] = fulls[sizeClass] - before;
+      return before;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean flushOne(int sizeClass) {
+    lockUncounted();
+    try {
+      if (fulls[sizeClass] == 0) {
+        return false;
+      }
+      long[] magazine = takeFull(sizeClass);
+      putAll(magazine);
+      keepEmpty(sizeClass, magazine);
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Tells whether runs of the zone are slabs: then some of what the zone lacks may be in magazines.
+   *
+   * @return true if so
+   */
+  public boolean hasRuns() {
+    lock();
+    try {
+      return slabs.runs() > 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Asks all threads to bring their magazines back, each when it next allocates or frees. */
+  public void moveEpoch() {
+    lock();
+    try {
+      if (!isClosed()) {
+        epoch = (epoch + 1) & Integer.MAX_VALUE;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Serves nobody any more. */
+  public void close() {
+    lock();
+    try {
+      epoch = -1;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Makes a plain run of a block that is a run of its own.
+   *
+   * @param slab its slab
+   * @return false if the block is not its user's; true also if it is a plain run already
+   */
+  public boolean release(Slab slab) {
+    lock();
+    try {
+      if (!isOpen(slab)) {
+        return true;
+      }
+      if (!slab.takeOnce(0)) {
+        return false;
+      }
+      slabs.release(slab);
+      gone.addCounts(NOTHING_COUNTED, 1, -slab.objectBytes());
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Walks all magazines and slabs and checks every invariant.
+   *
+   * @throws AssertionError naming the first that does not hold
+   */
+  void validate() {
+    lock();
+    try {
+      slabs.validate();
+      long bytes = 0;
+      for (int sizeClass = 0; sizeClass < fulls.length; sizeClass++) {
+        for (int i = 0; i < fulls[sizeClass]; i++) {
+          bytes += full[sizeClass][i][0] * SizeClasses.bytes(sizeClass);
+        }
+      }
+      if (bytes != cachedBytes || bytes > DEPOT_SHARE * limitBytes) {
+        throw new AssertionError("D3: cachedBytes=" + cachedBytes + ", found=" + bytes);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Tells whether a block that is a run of its own is one of those that are kept ready, and not
+   * about to be made a plain run by another thread.
+   *
+   * @param slab its slab
+   * @return true if so
+   */
+  public boolean has(Slab slab) {
+    lockUncounted();
+    try {
+      return isOpen(slab);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static boolean isOpen(Slab slab) {
+    return slab.object(slab.offset(0)) == 0;
+  }
+
+  /** Remembers what a thread counted that is gone. */
+  void retire(Kept thread) {
+    lock();
+    try {
+      thread.addTo(gone);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Adds what is known here. */
+  void addTo(Kept sum) {
+    lockUncounted();
+    try {
+      gone.addTo(sum);
+      sum.setRuns(slabs.runs(), slabs.pages(), acquisitions);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void lock() {
+    lockUncounted();
+    acquisitions++;
+  }
+
+  private void lockUncounted() {
+    for (int spins = 0; !lock.tryLock(); spins++) {
+      if (spins == SPINS) {
+        lock.lock();
+        break;
+      }
+      Thread.onSpinWait();
+    }
+  }
+}

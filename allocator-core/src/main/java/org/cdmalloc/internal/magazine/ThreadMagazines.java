@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package org.cdmalloc.internal.magazine;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The magazines of all threads that use an allocator. A platform thread has its own; virtual
+ * threads share a few, however many they are. Safe for use by any number of threads.
+ */
+public final class ThreadMagazines {
+  /*
+   * Algorithmic notes.
+   *
+   * State: a set per platform thread that allocated or freed, found through a ThreadLocal; a fixed
+   * number of shared sets, each with a lock; a list of all, under the lock of this object.
+   *
+   * A thread's set is used by that thread only, until it is dead: then by whoever holds the lock, once
+   * Thread.isAlive said so, which orders what the thread did before (JLS 17.4.5). A shared set is used
+   * by whoever holds its lock.
+   *
+   * Locks: that of a shared set, then this one, then a depot's.
+   */
+
+  private static final int MOST_STRIPES = 64;
+
+  /** Of one allocator: what a thread keeps of another one's memory is no business of this one. */
+  @SuppressWarnings("ThreadLocalUsage")
+  private final ThreadLocal<MagazineSet> own = new ThreadLocal<>();
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final MagazineSet[] stripes;
+
+  // Guarded by lock.
+  private final List<MagazineSet> sets = new ArrayList<>();
+  private boolean closed;
+
+  /** Makes none yet. */
+  public ThreadMagazines() {
+    int wanted = 2 * Runtime.getRuntime().availableProcessors();
+    this.stripes = new MagazineSet[Math.min(MOST_STRIPES, Integer.highestOneBit(wanted))];
+    for (int i = 0; i < stripes.length; i++) {
+      stripes[i] = new MagazineSet(null);
+    }
+    sets.addAll(Arrays.asList(stripes));
+  }
+
+  /**
+   * Returns the caller's own magazines of a zone, if it has any.
+   *
+   * @param zone the number of the zone
+   * @return magazines that only this thread uses, or null
+   */
+  public Magazines own(int zone) {
+    MagazineSet set = VirtualThreads.isVirtual(Thread.currentThread()) ? null : own.get();
+    return set == null ? null : set.find(zone);
+  }
+
+  /**
+   * Returns what the caller chose for requests at a placement.
+   *
+   * @param requests the number of these requests
+   * @return its choice, or null if it has none
+   */
+  public Choice choice(int requests) {
+    MagazineSet set = VirtualThreads.isVirtual(Thread.currentThread()) ? null : own.get();
+    return set == null ? null : set.choice(requests);
+  }
+
+  /**
+   * Chooses for the caller's next requests at a placement. Does nothing for a virtual thread.
+   *
+   * @param requests the number of these requests
+   * @param zone the number of the zone that serves them
+   * @param depot its depot
+   * @param events what is counted for each
+   * @param base the address of its region's first byte
+   */
+  public void choose(int requests, int zone, Depot depot, int events, long base) {
+    if (VirtualThreads.isVirtual(Thread.currentThread())) {
+      return;
+    }
+    MagazineSet set = enter();
+    Magazines magazines = of(set, zone, depot);
+    Choice before = set.choice(requests);
+    if (before != null && before.is(magazines, events)) {
+      before.renew();
+    } else {
+      set.choose(requests, new Choice(magazines, events, base));
+    }
+    if (depot.isClosed()) {
+      // Who closes may have come before: nothing of the allocator shall stay with the thread.
+      set.forget();
+    }
+  }
+
+  /**
+   * Begins a use of the caller's magazines.
+   *
+   * @return its set, until {@link MagazineSet#exit}
+   */
+  public MagazineSet enter() {
+    Thread caller = Thread.currentThread();
+    if (VirtualThreads.isVirtual(caller)) {
+      return stripe(caller);
+    }
+    MagazineSet set = own.get();
+    return set != null ? set : register(caller);
+  }
+
+  private MagazineSet stripe(Thread caller) {
+    int first = (int) VirtualThreads.id(caller);
+    for (int i = 0; i < stripes.length; i++) {
+      MagazineSet set = stripes[(first + i) & (stripes.length - 1)];
+      if (set.lock.tryLock()) {
+        return set;
+      }
+    }
+    MagazineSet set = stripes[first & (stripes.length - 1)];
+    set.lock.lock();
+    return set;
+  }
+
+  private MagazineSet register(Thread caller) {
+    MagazineSet set;
+    lock.lock();
+    try {
+      collectDead();
+      set = ofOwner(caller);
+    } finally {
+      lock.unlock();
+    }
+    own.set(set);
+    return set;
+  }
+
+  /** Returns the set of a thread, which may have one: pools clear the locals of their threads. */
+  private MagazineSet ofOwner(Thread caller) {
+    for (MagazineSet set : sets) {
+      if (set.owner == caller) {
+        return set;
+      }
+    }
+    MagazineSet set = new MagazineSet(caller);
+    if (!closed) {
+      sets.add(set);
+    }
+    return set;
+  }
+
+  /**
+   * Returns the magazines of a zone, of a set that the caller entered.
+   *
+   * @param set the set
+   * @param zone the number of the zone
+   * @param depot its depot
+   * @return the same object each time
+   */
+  public Magazines of(MagazineSet set, int zone, Depot depot) {
+    Magazines found = set.find(zone);
+    return found != null ? found : add(set, zone, depot);
+  }
+
+  private Magazines add(MagazineSet set, int zone, Depot depot) {
+    Magazines made = new Magazines(depot);
+    lock.lock();
+    try {
+      Magazines[] before = set.zones();
+      Magazines[] after = Arrays.copyOf(before, Math.max(before.length, zone + 1));
+      after[zone] = made;
+      if (!closed) {
+        set.setZones(after);
+      }
+      return made;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Brings the magazines of threads that are dead to their depots. */
+  public void collect() {
+    lock.lock();
+    try {
+      collectDead();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void collectDead() {
+    sets.removeIf(
+        set -> {
+          boolean dead = set.owner != null && !set.owner.isAlive();
+          if (dead) {
+            for (int zone = 0; zone < set.zones().length; zone++) {
+              if (set.zones()[zone] != null) {
+                set.zones()[zone].bringAllBack();
+                retire(set, zone);
+              }
+            }
+          }
+          return dead;
+        });
+  }
+
+  /** Keeps the counts of a set's magazines, and forgets these, so that nothing is counted twice. */
+  private static void retire(MagazineSet set, int zone) {
+    Kept counts = new Kept();
+    Magazines magazines = set.zones()[zone];
+    magazines.addTo(counts);
+    magazines.depot().retire(counts);
+    set.zones()[zone] = null;
+  }
+
+  /**
+   * Brings to their depots what can be had: the caller's magazines, those of dead threads, and
+   * those that virtual threads share.
+   */
+  public void bringBack() {
+    MagazineSet mine = VirtualThreads.isVirtual(Thread.currentThread()) ? null : own.get();
+    if (mine != null) {
+      bringBack(mine);
+    }
+    collect();
+    for (MagazineSet stripe : stripes) {
+      stripe.lock.lock();
+      try {
+        bringBack(stripe);
+      } finally {
+        stripe.lock.unlock();
+      }
+    }
+  }
+
+  private static void bringBack(MagazineSet set) {
+    for (Magazines magazines : set.zones()) {
+      if (magazines != null) {
+        magazines.bringAllBack();
+      }
+    }
+  }
+
+  /** Forgets all magazines, so that a thread that goes on does not keep an allocator's memory. */
+  public void close() {
+    lock.lock();
+    try {
+      closed = true;
+      for (MagazineSet set : sets) {
+        for (Magazines magazines : set.zones()) {
+          if (magazines != null) {
+            Kept counts = new Kept();
+            magazines.addTo(counts);
+            magazines.depot().retire(counts);
+          }
+        }
+      }
+      sets.forEach(MagazineSet::forget);
+      sets.clear();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Counts over all threads.
+   *
+   * @param zone the number of the zone
+   * @param depot its depot
+   * @return new counts
+   */
+  public Kept kept(int zone, Depot depot) {
+    Kept sum = new Kept();
+    lock.lock();
+    try {
+      depot.addTo(sum);
+      for (MagazineSet set : sets) {
+        Magazines[] zones = set.zones();
+        if (zone < zones.length && zones[zone] != null) {
+          zones[zone].addTo(sum);
+        }
+      }
+      return sum;
+    } finally {
+      lock.unlock();
+    }
+  }
+}
