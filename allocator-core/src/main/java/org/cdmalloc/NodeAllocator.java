@@ -646,9 +646,10 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
      * they have a multiple of 16 bytes and that alignment; {@link NodeAllocator#usableBytes} says
      * how much, above 128 bytes at most an eighth more than was asked for, or a multiple of the
      * alignment where one was, or whole pages where memory is short. They cannot be moved, pinned
-     * or lent. Larger ones are whole pages as without. Of two threads that free a block at the same
-     * time, or free it and begin to move, pin or lend it, both may succeed, and the memory is then
-     * given out twice; {@link Checks#PARANOID} tells one of them.
+     * or lent. Larger ones are whole pages as without, of which those of 64 KiB to 1 MiB may be an
+     * eighth longer than was asked for. Of two threads that free a block at the same time, or free
+     * it and begin to move, pin or lend it, both may succeed, and the memory is then given out
+     * twice; {@link Checks#PARANOID} tells one of them.
      *
      * <p>Memory in magazines is in no block, and stays with its thread until that frees more than
      * it may keep, next uses the node's magazines after {@link NodeAllocator#trim()} or after a

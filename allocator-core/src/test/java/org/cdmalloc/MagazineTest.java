@@ -18,12 +18,16 @@ import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -76,13 +80,14 @@ final class MagazineTest {
     assertEquals(112, memory.usableBytes(small));
     long other = memory.allocate(100);
     assertEquals(small / PAGE, other / PAGE);
-    assertEquals(0, memory.usableBytes(memory.allocate(67 << 10)) - (68 << 10));
+    assertEquals(60 << 10, memory.usableBytes(memory.allocate((59 << 10) + 1)));
+    assertEquals(72 << 10, memory.usableBytes(memory.allocate((64 << 10) + 1)));
     assertEquals(16 << 10, memory.usableBytes(memory.allocate(16 << 10)));
     assertEquals(20 << 10, memory.usableBytes(memory.allocate((16 << 10) + 1)));
     assertEquals(2 * MEBIBYTE, memory.usableBytes(memory.allocate(2 * MEBIBYTE)));
     assertEquals(16, memory.usableBytes(memory.allocate(0)));
-    assertEquals(7, node(0).liveBlocks());
-    long bytes = 2 * 112 + (68 << 10) + (16 << 10) + (20 << 10) + 2 * MEBIBYTE + 16;
+    assertEquals(8, node(0).liveBlocks());
+    long bytes = 2 * 112 + (60 << 10) + (72 << 10) + (16 << 10) + (20 << 10) + 2 * MEBIBYTE + 16;
     assertEquals(bytes, node(0).usedBytes());
   }
 
@@ -130,6 +135,59 @@ final class MagazineTest {
     for (long freed : new long[] {address, run}) {
       assertThrows(MemoryCorruptionError.class, () -> memory.free(freed));
     }
+  }
+
+  @Test
+  void oneAllocatorDoesNotFreeWhatIsAnothers() {
+    try (NodeAllocator other = builder().capacity(0, 16 * MEBIBYTE).open()) {
+      long own = memory.allocate(100);
+      // The thread used the other allocator last.
+      long others = other.allocate(100);
+      assertThrows(IllegalArgumentException.class, () -> memory.free(others));
+      assertEquals(112, other.usableBytes(others));
+      memory.free(own);
+      other.free(others);
+      assertThrows(MemoryCorruptionError.class, () -> other.free(others));
+      long again = other.allocate(100);
+      memory.close();
+      assertThrows(IllegalStateException.class, () -> memory.free(again));
+      assertThrows(IllegalStateException.class, () -> memory.allocate(100));
+      other.free(again);
+      assertEquals(0, other.report().node(0).liveBlocks());
+    }
+  }
+
+  /** Where threads are looked up by their numbers, these are in one place. */
+  @Test
+  void threadsThatAreTakenForEachOtherHaveBlocksOfTheirOwn() throws Exception {
+    int places = 1 << 12;
+    int pairs = 400_000;
+    Set<Long> live = ConcurrentHashMap.newKeySet();
+    CyclicBarrier start = new CyclicBarrier(2);
+    Callable<Void> work =
+        () -> {
+          start.await();
+          for (int i = 0; i < pairs; i++) {
+            long address = memory.allocate(1 + i % 200);
+            assertTrue(live.add(address), "given out twice");
+            assertTrue(live.remove(address));
+            memory.free(address);
+          }
+          return null;
+        };
+    FutureTask<Void> first = new FutureTask<>(work);
+    FutureTask<Void> second = new FutureTask<>(work);
+    Thread one = new Thread(first);
+    Thread two = new Thread(second);
+    while ((two.getId() - one.getId()) % places != 0) {
+      two = new Thread(second);
+    }
+    one.start();
+    two.start();
+    first.get();
+    second.get();
+    assertEquals(0, node(0).liveBlocks());
+    assertEquals(2L * pairs, node(0).counters().numaHit());
   }
 
   @Test

@@ -4,7 +4,6 @@ package org.cdmalloc.internal.allocation;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -20,11 +19,11 @@ import org.cdmalloc.Zeroing;
 import org.cdmalloc.internal.account.Account;
 import org.cdmalloc.internal.account.BlockOwner;
 import org.cdmalloc.internal.address.RegionAddresses;
-import org.cdmalloc.internal.magazine.Choice;
+import org.cdmalloc.internal.magazine.Choices;
 import org.cdmalloc.internal.magazine.Depot;
 import org.cdmalloc.internal.magazine.ThreadMagazines;
+import org.cdmalloc.internal.slab.ReadyBlock;
 import org.cdmalloc.internal.slab.SizeClasses;
-import org.cdmalloc.internal.slab.SlabCache;
 import org.cdmalloc.internal.zone.Fragmentation;
 import org.cdmalloc.internal.zone.Zone;
 import org.cdmalloc.spi.MemorySource;
@@ -64,7 +63,6 @@ public final class AllocationPath {
   private final Checks checks;
   private final Reclaim reclaim;
   private final MagazinePath magazines;
-  private final AtomicInteger requests = new AtomicInteger();
 
   /** Written under this object's lock. */
   private volatile NodeSnapshot nodes = NodeSnapshot.EMPTY;
@@ -237,47 +235,14 @@ public final class AllocationPath {
     }
   }
 
-  /** Returns a number for requests at one placement. */
-  int nextRequests() {
-    return requests.getAndIncrement();
+  /** Returns what threads choose for requests at one placement: nothing yet. */
+  Choices newChoices() {
+    return new Choices(threads());
   }
 
-  /**
-   * Allocates a block that the caller keeps ready, where it keeps what was {@link #remember}ed.
-   *
-   * @return its address, or 0
-   */
-  long hit(int number, long bytes, long alignment) {
-    return magazines.hit(number, bytes, alignment);
-  }
-
-  /**
-   * As {@link #hit}, as a buffer.
-   *
-   * @return the buffer, or null
-   */
-  ByteBuffer hitBuffer(int number, int bytes, boolean zeroed) {
-    Choice choice = magazines.threads().choice(number);
-    int sizeClass = SizeClasses.of(bytes);
-    long block = choice == null || sizeClass < 0 ? NONE : choice.take(sizeClass);
-    if (block < 0) {
-      return null;
-    }
-    BackedZone zone = nodes.addresses().find(choice.base()).zone();
-    long offset = block & ~SlabCache.CLEAN;
-    boolean done = false;
-    try {
-      ByteBuffer buffer = zone.view(offset, bytes);
-      if (zeroed && offset == block) {
-        clear(zone, offset);
-      }
-      done = true;
-      return buffer;
-    } finally {
-      if (!done) {
-        magazines.free(zone, offset);
-      }
-    }
+  /** Tells whether what a user may have written is overwritten when memory is allocated. */
+  boolean zeroesWhenAllocated() {
+    return zeroing == Zeroing.ON_ALLOCATE;
   }
 
   /** Zeroes a block that was kept ready and used, where allocating is to do so. */
@@ -288,8 +253,8 @@ public final class AllocationPath {
   }
 
   /** Remembers what the caller chose for its next requests. */
-  void remember(int number, ZonePath path) {
-    magazines.remember(number, path);
+  void remember(Choices requests, ZonePath path) {
+    magazines.remember(requests, path);
   }
 
   /**
@@ -339,9 +304,10 @@ public final class AllocationPath {
 
   /** Returns the number of a block that was kept ready in the first zone of a path. */
   private static long ready(long block) {
-    long clean = (block & SlabCache.CLEAN) != 0 ? CLEAN : 0;
-    long unit = (block & Pages.MASK) / SizeClasses.OBJECT_ALIGNMENT_BYTES;
-    return READY | clean | unit << UNIT_SHIFT | Pages.page(block);
+    long clean = ReadyBlock.isClean(block) ? CLEAN : 0;
+    long offset = ReadyBlock.offset(block);
+    long unit = (offset & Pages.MASK) / SizeClasses.OBJECT_ALIGNMENT_BYTES;
+    return READY | clean | unit << UNIT_SHIFT | Pages.page(offset);
   }
 
   /** Returns a block that was found as a buffer; if that fails, the block is free again. */
@@ -536,6 +502,12 @@ public final class AllocationPath {
    * @throws IllegalStateException if closed
    */
   public void free(long address) {
+    if (!magazines.hitFree(address)) {
+      freeMissed(address);
+    }
+  }
+
+  private void freeMissed(long address) {
     AddressMap.Extent extent = require(address);
     BackedZone zone = extent.zone();
     long offset = extent.offsetOf(address);

@@ -213,8 +213,8 @@ public final class BackedZone implements Home {
    * @param limitBytes what one thread may keep
    */
   void keepReady(ThreadMagazines kept, int id, long limitBytes) {
-    Depot.Runs runs =
-        new Depot.Runs() {
+    Depot.Memory memory =
+        new Depot.Memory() {
           @Override
           public long take(int pages, int floorPages) {
             long run =
@@ -229,8 +229,19 @@ public final class BackedZone implements Home {
           public void giveBack(int page) {
             BackedZone.this.free(Pages.offset(page), null);
           }
+
+          @Override
+          public ByteBuffer view(long offset, int bytes) {
+            return BackedZone.this.view(offset, bytes);
+          }
+
+          @Override
+          public void zero(long offset, long bytes) {
+            BackedZone.this.zero(offset, bytes);
+          }
         };
-    depot = new Depot(runs, zone.regionPages(), limitBytes);
+    long base = addresses.isContiguous() ? addresses.address(0) : 0;
+    depot = new Depot(memory, base, zone.regionPages(), limitBytes);
     slabs = depot.index();
     threads = kept;
     magazineId = id;

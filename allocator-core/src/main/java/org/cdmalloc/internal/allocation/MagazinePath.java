@@ -2,14 +2,13 @@
 package org.cdmalloc.internal.allocation;
 
 import org.cdmalloc.Checks;
-import org.cdmalloc.internal.magazine.Choice;
+import org.cdmalloc.internal.magazine.Choices;
 import org.cdmalloc.internal.magazine.Depot;
 import org.cdmalloc.internal.magazine.MagazineSet;
 import org.cdmalloc.internal.magazine.Magazines;
 import org.cdmalloc.internal.magazine.ThreadMagazines;
 import org.cdmalloc.internal.slab.SizeClasses;
 import org.cdmalloc.internal.slab.Slab;
-import org.cdmalloc.internal.slab.SlabCache;
 import org.cdmalloc.internal.slab.SlabIndex;
 import org.cdmalloc.internal.zone.Zone;
 
@@ -39,6 +38,7 @@ final class MagazinePath {
   static final int NO_OBJECT = 0;
 
   private final ThreadMagazines threads = new ThreadMagazines();
+  private final boolean isPlain;
   private final boolean exchanges;
   private final boolean zeroesWhenFreed;
 
@@ -51,6 +51,7 @@ final class MagazinePath {
   MagazinePath(Checks checks, boolean zeroesWhenFreed) {
     this.exchanges = checks == Checks.PARANOID;
     this.zeroesWhenFreed = zeroesWhenFreed;
+    this.isPlain = !exchanges && !zeroesWhenFreed;
   }
 
   /** Returns the magazines of all threads. */
@@ -64,26 +65,19 @@ final class MagazinePath {
   }
 
   /**
-   * Allocates a block out of the magazines that the caller chose.
+   * Frees a block into the magazines that the caller used last.
    *
-   * @param number of the requests
-   * @return its address, or 0 if there is none, or it is time to choose
+   * @return false if nothing changed, for whatever reason
    */
-  long hit(int number, long bytes, long alignment) {
-    Choice choice = threads.choice(number);
-    if (choice == null) {
-      return 0;
-    }
-    int sizeClass = SizeClasses.of(bytes, alignment);
-    long block = sizeClass < 0 ? NONE : choice.take(sizeClass);
-    return block < 0 ? 0 : choice.base() + (block & ~SlabCache.CLEAN);
+  boolean hitFree(long address) {
+    return isPlain && threads.hit(address);
   }
 
   /** Chooses the first zone of a path for the caller's next requests. */
-  void remember(int number, ZonePath path) {
+  void remember(Choices requests, ZonePath path) {
     BackedZone zone = path.zone(0);
     if (zone.depot() != null && zone.addresses().isContiguous()) {
-      threads.choose(number, zone.magazineId(), zone.depot(), path.events(0), zone.addressAt(0));
+      threads.choose(requests, zone.magazineId(), zone.depot(), path.events(0));
     }
   }
 
@@ -129,18 +123,19 @@ final class MagazinePath {
     if (!(exchanges ? slab.takeOnce(object) : slab.take(object))) {
       return Zone.NOT_LIVE;
     }
-    if (own != null && own.putInPlace(slab.sizeClass(), offset)) {
+    if (own != null && own.putInPlace(slab.sizeClass(), slab.block(object))) {
       return 1;
     }
-    return put(zone, slab, object, offset) ? 1 : Zone.CLOSED;
+    return put(zone, slab, object) ? 1 : Zone.CLOSED;
   }
 
-  private boolean put(BackedZone zone, Slab slab, int object, long offset) {
+  private boolean put(BackedZone zone, Slab slab, int object) {
     boolean done = false;
     MagazineSet set = null;
     try {
       set = threads.enter();
-      done = threads.of(set, zone.magazineId(), zone.depot()).put(slab.sizeClass(), offset);
+      Magazines magazines = threads.of(set, zone.magazineId(), zone.depot());
+      done = magazines.put(slab.sizeClass(), slab.block(object));
       return done;
     } finally {
       if (!done) {

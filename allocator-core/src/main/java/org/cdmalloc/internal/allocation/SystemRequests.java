@@ -3,6 +3,7 @@ package org.cdmalloc.internal.allocation;
 
 import java.nio.ByteBuffer;
 import org.cdmalloc.Placement;
+import org.cdmalloc.internal.magazine.Choices;
 
 /**
  * Requests that nobody is charged for: a walk along the zones of a placement. Safe for use by any
@@ -13,8 +14,8 @@ public final class SystemRequests implements Requests {
   private final Placement placement;
   private final Paths paths;
 
-  /** By which threads remember what they chose for these requests. */
-  private final int number;
+  /** What threads chose for these requests; null in a scope. */
+  private final Choices choices;
 
   /** Null where blocks belong to nobody. */
   private final Scope scope;
@@ -27,34 +28,34 @@ public final class SystemRequests implements Requests {
    * @param paths what the placement was resolved to
    */
   public SystemRequests(AllocationPath allocation, Placement placement, Paths paths) {
-    this(allocation, placement, paths, allocation.nextRequests(), null);
+    this(allocation, placement, paths, allocation.newChoices(), null);
   }
 
   private SystemRequests(
-      AllocationPath allocation, Placement placement, Paths paths, int number, Scope scope) {
+      AllocationPath allocation, Placement placement, Paths paths, Choices choices, Scope scope) {
     this.allocation = allocation;
     this.placement = placement;
     this.paths = paths;
-    this.number = number;
+    this.choices = choices;
     this.scope = scope;
   }
 
   @Override
   public Requests in(Scope owner) {
-    return new SystemRequests(allocation, placement, paths, number, owner);
+    return new SystemRequests(allocation, placement, paths, null, owner);
   }
 
   @Override
   public long tryAllocate(long bytes, long alignment) {
-    long address = scope == null ? allocation.hit(number, bytes, alignment) : 0;
+    long address = choices == null ? 0 : choices.hit(bytes, alignment);
     return address != 0 ? address : tryAllocate(newBlock(), choose(bytes), bytes, alignment);
   }
 
   /** Chooses the zones, and remembers it where the next request of this thread is served alike. */
   private ZonePath choose(long bytes) {
     ZonePath path = paths.choose(bytes);
-    if (scope == null && paths.isByCaller()) {
-      allocation.remember(number, path);
+    if (choices != null && paths.isByCaller()) {
+      allocation.remember(choices, path);
     }
     return path;
   }
@@ -74,7 +75,7 @@ public final class SystemRequests implements Requests {
 
   @Override
   public long allocate(long bytes, long alignment) {
-    long address = scope == null ? allocation.hit(number, bytes, alignment) : 0;
+    long address = choices == null ? 0 : choices.hit(bytes, alignment);
     return address != 0 ? address : allocateChosen(bytes, alignment);
   }
 
@@ -90,9 +91,15 @@ public final class SystemRequests implements Requests {
     return address;
   }
 
+  private ByteBuffer hitBuffer(int bytes, boolean zeroed) {
+    return choices == null
+        ? null
+        : choices.hitBuffer(bytes, zeroed && allocation.zeroesWhenAllocated());
+  }
+
   @Override
   public ByteBuffer tryAllocateBuffer(int bytes, boolean zeroed) {
-    ByteBuffer buffer = scope == null ? allocation.hitBuffer(number, bytes, zeroed) : null;
+    ByteBuffer buffer = hitBuffer(bytes, zeroed);
     return buffer != null ? buffer : tryAllocateBuffer(newBlock(), choose(bytes), bytes, zeroed);
   }
 
@@ -107,7 +114,7 @@ public final class SystemRequests implements Requests {
 
   @Override
   public ByteBuffer allocateBuffer(int bytes, boolean zeroed) {
-    ByteBuffer buffer = scope == null ? allocation.hitBuffer(number, bytes, zeroed) : null;
+    ByteBuffer buffer = hitBuffer(bytes, zeroed);
     return buffer != null ? buffer : allocateChosenBuffer(bytes, zeroed);
   }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.magazine;
 
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
+import org.cdmalloc.internal.slab.ReadyBlock;
 import org.cdmalloc.internal.slab.SizeClasses;
 import org.cdmalloc.internal.slab.Slab;
 import org.cdmalloc.internal.slab.SlabCache;
 import org.cdmalloc.internal.slab.SlabIndex;
-import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Zone;
 
 /**
@@ -16,8 +17,7 @@ import org.cdmalloc.internal.zone.Zone;
  * critical section.
  *
  * <p>A <em>magazine</em> is an array: element 0 says how many blocks it holds, those follow, the
- * one that was put last behind the others. A block is its offset in the region, with {@link
- * SlabCache#CLEAN}.
+ * one that was put last behind the others. A block is a {@link ReadyBlock}.
  */
 public final class Depot {
   /*
@@ -28,15 +28,17 @@ public final class Depot {
    *   empty[c]    magazines of class c without
    *   idle[c]     how many of full[c] nobody took since this was last looked at
    *   slabs       the slabs; an object that is out is its user's or in a magazine
-   *   cachedBytes what the magazines of full hold
-   *   counters of threads that are gone, and of blocks that became plain runs
+   *   cached      blocks and bytes that the magazines of full hold
+   *   out         blocks and bytes that are out of the slabs
+   *   gone        what threads counted that are gone
    * State, volatile
    *   epoch       moved when threads are to bring their magazines back; negative once closed
    *
    * Invariants
    *   D1  a magazine is one thread's or the depot's
    *   D2  a block is its user's, or in one magazine, or in its slab
-   *   D3  cachedBytes <= limit
+   *   D3  cachedBytes <= DEPOT_SHARE * limitBytes
+   *   D4  what is out is with users, in a thread's magazine, or in one of full
    *
    * Hand-over: whoever puts a magazine here unlocks after it wrote the magazine and the states of its
    * blocks; whoever takes it locked before it reads them. So what happened before a block was freed
@@ -46,8 +48,8 @@ public final class Depot {
    * may ask the kernel for memory.
    */
 
-  /** Where runs come from and go. */
-  public interface Runs {
+  /** The zone: where runs come from and go, and what is done with the memory of blocks. */
+  public interface Memory {
     /**
      * Takes a run.
      *
@@ -63,6 +65,23 @@ public final class Depot {
      * @param page its first page
      */
     void giveBack(int page);
+
+    /**
+     * Returns a buffer over a block.
+     *
+     * @param offset where it begins in the region, in bytes
+     * @param bytes the buffer's capacity
+     * @return a direct, big-endian buffer
+     */
+    ByteBuffer view(long offset, int bytes);
+
+    /**
+     * Writes zeros to a block.
+     *
+     * @param offset where it begins in the region, in bytes
+     * @param bytes its size
+     */
+    void zero(long offset, long bytes);
   }
 
   /** A class has at most so many blocks in a magazine, and at least one. */
@@ -70,6 +89,9 @@ public final class Depot {
 
   /** And not more than this, if that is not less than two blocks. */
   private static final int MAGAZINE_BYTES = 1 << 20;
+
+  /** What a thread is given at once of slabs: it may never want more of the class. */
+  private static final int FILL_BYTES = 64 << 10;
 
   /** A magazine is at most this part of what a thread may keep. */
   private static final int MAGAZINE_SHARE = 8;
@@ -82,12 +104,12 @@ public final class Depot {
 
   private static final int STACK = 4;
 
-  private static final long[] NOTHING_COUNTED = new long[NumaEvents.COMBINATIONS];
-
   /** How often the lock is tried before a thread that wants it parks. */
   private static final int SPINS = 200;
 
-  private final Runs runs;
+  private final Memory memory;
+  private final long base;
+  private final long regionBytes;
   private final long limitBytes;
   private final int[] capacities = new int[SizeClasses.count()];
   private final SlabIndex index;
@@ -101,7 +123,10 @@ public final class Depot {
   private final long[][][] empty = new long[SizeClasses.count()][][];
   private final int[] empties = new int[SizeClasses.count()];
   private final Kept gone = new Kept();
+  private long cachedBlocks;
   private long cachedBytes;
+  private long outBlocks;
+  private long outBytes;
   private long acquisitions;
 
   /** Written under the lock. */
@@ -110,12 +135,15 @@ public final class Depot {
   /**
    * Makes a depot without magazines.
    *
-   * @param runs where runs come from
+   * @param memory where runs come from
+   * @param base the address of its first byte, if all of it is contiguous; else 0
    * @param regionPages the size of the zone's region
    * @param limitBytes what one thread may keep of the zone, positive
    */
-  public Depot(Runs runs, int regionPages, long limitBytes) {
-    this.runs = runs;
+  public Depot(Memory memory, long base, int regionPages, long limitBytes) {
+    this.memory = memory;
+    this.base = base;
+    this.regionBytes = base == 0 ? 0 : (long) regionPages * Zone.PAGE_BYTES;
     this.limitBytes = limitBytes;
     this.slabs = new SlabCache(regionPages);
     this.index = slabs.index();
@@ -125,6 +153,21 @@ public final class Depot {
       boolean fits = limitBytes / MAGAZINE_SHARE >= bytes;
       capacities[sizeClass] = fits ? (int) Math.max(1, Math.min(MOST_BLOCKS, most)) : 0;
     }
+  }
+
+  /** Returns the address of the region's first byte, or 0 if there are gaps in it. */
+  long base() {
+    return base;
+  }
+
+  /** Returns the zone. */
+  Memory memory() {
+    return memory;
+  }
+
+  /** Returns the length of the region from that address on, 0 if there are gaps in it. */
+  long regionBytes() {
+    return regionBytes;
   }
 
   /**
@@ -183,7 +226,7 @@ public final class Depot {
     if (magazine != null || isClosed()) {
       return magazine;
     }
-    long run = runs.take(SizeClasses.runPages(sizeClass), floorPages);
+    long run = memory.take(SizeClasses.runPages(sizeClass), floorPages);
     if (run < 0) {
       return null;
     }
@@ -197,7 +240,7 @@ public final class Depot {
     } finally {
       lock.unlock();
       if (!done) {
-        runs.giveBack(Zone.page(run));
+        memory.giveBack(Zone.page(run));
       }
     }
   }
@@ -223,18 +266,29 @@ public final class Depot {
     idle[sizeClass] = Math.min(idle[sizeClass], top);
     long[] magazine = full[sizeClass][top];
     full[sizeClass][top] = null;
-    cachedBytes -= magazine[0] * SizeClasses.bytes(sizeClass);
+    cache(sizeClass, -magazine[0]);
     return magazine;
   }
 
-  /** Fills half a magazine from slabs; returns null if they have nothing. */
+  private void cache(int sizeClass, long blocks) {
+    cachedBlocks += blocks;
+    cachedBytes += blocks * SizeClasses.bytes(sizeClass);
+  }
+
+  private void out(int sizeClass, long blocks) {
+    outBlocks += blocks;
+    outBytes += blocks * SizeClasses.bytes(sizeClass);
+  }
+
+  /** Fills a magazine from slabs, half at most; returns null if they have nothing. */
   private long[] filled(int sizeClass, long[] none) {
     if (!slabs.has(sizeClass)) {
       return null;
     }
     long[] magazine = none.length > 1 ? none : anEmpty(sizeClass);
-    int most = Math.max(1, (magazine.length - 1) / 2);
-    magazine[0] = slabs.take(sizeClass, magazine, 1, most);
+    int most = Math.min((magazine.length - 1) / 2, FILL_BYTES / SizeClasses.bytes(sizeClass));
+    magazine[0] = slabs.take(sizeClass, magazine, 1, Math.max(1, most));
+    out(sizeClass, magazine[0]);
     reverse(magazine);
     return magazine;
   }
@@ -265,25 +319,26 @@ public final class Depot {
       }
       long bytes = magazine[0] * SizeClasses.bytes(sizeClass);
       if (isClosed() || bytes == 0 || cachedBytes + bytes > DEPOT_SHARE * limitBytes) {
-        putAll(magazine);
+        putAll(sizeClass, magazine);
         return magazine;
       }
       long[] instead = anEmpty(sizeClass);
       push(full, fulls, sizeClass, magazine);
-      cachedBytes += bytes;
+      cache(sizeClass, magazine[0]);
       return instead;
     } finally {
       lock.unlock();
     }
   }
 
-  private void putAll(long[] magazine) {
+  private void putAll(int sizeClass, long[] magazine) {
     int count = (int) magazine[0];
     magazine[0] = 0;
+    out(sizeClass, -count);
     for (int i = 1; i <= count; i++) {
       int page = slabs.put(magazine[i]);
       if (page != SlabCache.NONE) {
-        runs.giveBack(page);
+        memory.giveBack(page);
       }
     }
   }
@@ -349,7 +404,7 @@ public final class Depot {
         return false;
       }
       long[] magazine = takeFull(sizeClass);
-      putAll(magazine);
+      putAll(sizeClass, magazine);
       keepEmpty(sizeClass, magazine);
       return true;
     } finally {
@@ -409,7 +464,7 @@ public final class Depot {
         return false;
       }
       slabs.release(slab);
-      gone.addCounts(NOTHING_COUNTED, 1, -slab.objectBytes());
+      out(slab.sizeClass(), -1);
       return true;
     } finally {
       lock.unlock();
@@ -433,6 +488,9 @@ public final class Depot {
       }
       if (bytes != cachedBytes || bytes > DEPOT_SHARE * limitBytes) {
         throw new AssertionError("D3: cachedBytes=" + cachedBytes + ", found=" + bytes);
+      }
+      if (slabs.countOut() != outBlocks && !isClosed()) {
+        throw new AssertionError("D4: outBlocks=" + outBlocks + ", found=" + slabs.countOut());
       }
     } finally {
       lock.unlock();
@@ -459,11 +517,13 @@ public final class Depot {
     return slab.object(slab.offset(0)) == 0;
   }
 
-  /** Remembers what a thread counted that is gone. */
+  /** Remembers what a thread counted that is gone; what it still has is nobody's. */
   void retire(Kept thread) {
     lock();
     try {
-      thread.addTo(gone);
+      gone.addEvents(thread.combinations());
+      outBlocks -= thread.threadBlocks();
+      outBytes -= thread.threadBytes();
     } finally {
       lock.unlock();
     }
@@ -473,7 +533,9 @@ public final class Depot {
   void addTo(Kept sum) {
     lockUncounted();
     try {
-      gone.addTo(sum);
+      sum.addEvents(gone.combinations());
+      sum.setOut(outBlocks, outBytes);
+      sum.setDepot(cachedBlocks, cachedBytes);
       sum.setRuns(slabs.runs(), slabs.pages(), acquisitions);
     } finally {
       lock.unlock();

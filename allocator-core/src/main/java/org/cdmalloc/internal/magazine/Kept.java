@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.magazine;
 
-import java.util.Arrays;
 import org.cdmalloc.internal.zone.NumaEvents;
 import org.cdmalloc.internal.zone.Zone;
 
@@ -15,35 +14,54 @@ public final class Kept {
   public static final Kept NONE = new Kept();
 
   private final long[] events = new long[NumaEvents.COMBINATIONS];
-  private long frees;
-  private long liveBytes;
+  private long outBlocks;
+  private long outBytes;
+  private long threadBlocks;
   private long threadBytes;
+  private long depotBlocks;
+  private long depotBytes;
   private int runs;
   private int runPages;
   private long lockings;
 
   Kept() {}
 
-  void addCounts(long[] moreEvents, long moreFrees, long moreLiveBytes) {
+  void addEvents(long[] more) {
     for (int i = 0; i < events.length; i++) {
-      events[i] += moreEvents[i];
+      events[i] += more[i];
     }
-    frees += moreFrees;
-    liveBytes += moreLiveBytes;
   }
 
-  void addTo(Kept sum) {
-    sum.addCounts(events, frees, liveBytes);
+  void addEvents(int combination, long count) {
+    events[combination] += count;
   }
 
-  void addThreadBytes(long bytes) {
-    threadBytes += Math.max(0, bytes);
+  /** Adds what a thread has in its magazines. */
+  void addKept(long blocks, long bytes) {
+    threadBlocks += blocks;
+    threadBytes += bytes;
+  }
+
+  /** Sets what is out of the slabs: with users, with threads and in the depot. */
+  void setOut(long blocks, long bytes) {
+    outBlocks = blocks;
+    outBytes = bytes;
+  }
+
+  /** Sets what the depot has in its magazines. */
+  void setDepot(long blocks, long bytes) {
+    depotBlocks = blocks;
+    depotBytes = bytes;
   }
 
   void setRuns(int count, int pages, long lockCount) {
     runs = count;
     runPages = pages;
     lockings = lockCount;
+  }
+
+  long[] combinations() {
+    return events;
   }
 
   /**
@@ -61,7 +79,7 @@ public final class Kept {
    * @return 0 or more
    */
   public long liveBlocks() {
-    return Math.max(0, Arrays.stream(events).sum() - frees);
+    return Math.max(0, outBlocks - depotBlocks - threadBlocks);
   }
 
   /**
@@ -70,7 +88,12 @@ public final class Kept {
    * @return bytes, rounded up as the blocks are
    */
   public long liveBytes() {
-    return Math.max(0, liveBytes);
+    return Math.max(0, outBytes - depotBytes - threadBytes);
+  }
+
+  /** Returns how many blocks threads keep in their magazines. */
+  long threadBlocks() {
+    return threadBlocks;
   }
 
   /**

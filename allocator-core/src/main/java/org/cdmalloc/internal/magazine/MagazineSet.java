@@ -2,6 +2,7 @@
 package org.cdmalloc.internal.magazine;
 
 import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -12,6 +13,11 @@ public final class MagazineSet {
   private static final Magazines[] NONE = {};
   private static final Choice[] NO_CHOICES = {};
 
+  /**
+   * Of two threads that share a place, and of two zones in turn, each would write it at every free.
+   */
+  private static final int DETOURS_PER_ENTRY = 64;
+
   /** Whose they are, or null for those that are shared. */
   final Thread owner;
 
@@ -21,8 +27,14 @@ public final class MagazineSet {
   /** Written by whoever may use the set; others read it under the lock of all sets. */
   private Magazines[] zones = NONE;
 
-  /** What the owner chose, by the number of its requests; of the owner alone. */
-  private Choice[] choices = NO_CHOICES;
+  /** What the owner chose last, by requests; of the owner alone. */
+  private IdentityHashMap<Object, Choice> choices = new IdentityHashMap<>();
+
+  /** All that it ever chose; written by the owner, and read as zones. */
+  private volatile Choice[] made = NO_CHOICES;
+
+  /** How often magazines were not found in the owner's place. */
+  private int detours;
 
   MagazineSet(Thread owner) {
     this.owner = owner;
@@ -47,18 +59,51 @@ public final class MagazineSet {
     }
   }
 
-  Choice choice(int requests) {
-    Choice[] now = choices;
-    return requests < now.length ? now[requests] : null;
+  /** Counts a detour; tells whether it is one after which the owner's place is written. */
+  boolean isEntryDue() {
+    int before = detours++;
+    return before % DETOURS_PER_ENTRY == 0;
   }
 
-  void choose(int requests, Choice choice) {
-    Choice[] now = choices;
-    if (requests >= now.length) {
-      now = Arrays.copyOf(now, requests + 1);
+  /** Returns what the owner chose, or null. */
+  Choice choice(Object requests) {
+    return choices.get(requests);
+  }
+
+  /** Chooses magazines of this set; the same for the same each time. */
+  Choice choose(Object requests, Magazines magazines, int events) {
+    Choice choice = find(requests, magazines, events);
+    if (choice == null) {
+      choice = new Choice(requests, magazines, events);
+      Choice[] before = made;
+      Choice[] more = Arrays.copyOf(before, before.length + 1);
+      more[before.length] = choice;
+      made = more;
     }
-    now[requests] = choice;
-    choices = now;
+    choices.put(requests, choice);
+    return choice;
+  }
+
+  private Choice find(Object requests, Magazines magazines, int events) {
+    for (Choice choice : made) {
+      if (choice.is(requests, magazines, events)) {
+        return choice;
+      }
+    }
+    return null;
+  }
+
+  /** Adds what was counted in the magazines of a zone, and what is there. */
+  void addTo(int zone, Kept sum) {
+    Magazines magazines = find(zone);
+    if (magazines != null) {
+      magazines.addTo(sum);
+      for (Choice choice : made) {
+        if (choice.magazines() == magazines) {
+          choice.addTo(sum);
+        }
+      }
+    }
   }
 
   Magazines[] zones() {
@@ -70,7 +115,11 @@ public final class MagazineSet {
    */
   void forget() {
     zones = NONE;
-    choices = NO_CHOICES;
+    made = NO_CHOICES;
+    choices = new IdentityHashMap<>();
+    if (owner != null) {
+      Latest.leave(owner);
+    }
   }
 
   void setZones(Magazines[] after) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.internal.magazine;
 
+import java.nio.ByteBuffer;
 import java.util.Arrays;
+import org.cdmalloc.internal.slab.ReadyBlock;
 import org.cdmalloc.internal.slab.SizeClasses;
-import org.cdmalloc.internal.slab.SlabCache;
+import org.cdmalloc.internal.slab.Slab;
 import org.cdmalloc.internal.slab.SlabIndex;
 import org.cdmalloc.internal.zone.NumaEvents;
 
@@ -21,8 +23,11 @@ public final class Magazines {
    * used, which is never written.
    *
    * Invariants
-   *   M1  broughtBytes + putBytes - takenBytes is the sum over all blocks here
+   *   M1  keptBytes is the sum over all blocks here
    *   M2  it is at most limitBytes after every take and put
+   *
+   * What a hit counts is what a report cannot find out otherwise: the events. Which blocks are their
+   * users' follows from what is out of the slabs and not in a magazine.
    *
    * Counts are plain: one thread writes them, others may read old values, and sums over threads are
    * exact once these threads did nothing since a point that happens before.
@@ -33,24 +38,35 @@ public final class Magazines {
 
   private static final long[] NOTHING = {0};
 
+  /** Whose they are, or null if threads share them. */
+  final Thread owner;
+
+  /** Stands for the allocator whose zone it is. */
+  final Object allocator;
+
   private final Depot depot;
+  private final Depot.Memory memory;
   private final SlabIndex index;
+  private final long base;
+  private final long regionBytes;
   private final long limitBytes;
   private final long[][] loaded = new long[SizeClasses.count()][];
   private final long[][] previous = new long[SizeClasses.count()][];
+
+  /** Counted for blocks that were not taken out of a choice. */
   private final long[] events = new long[NumaEvents.COMBINATIONS];
 
-  /** What came from the depot, less what went there. */
-  private long broughtBytes;
-
-  private long takenBytes;
-  private long putBytes;
-  private long frees;
+  private long keptBytes;
   private int epoch;
 
-  Magazines(Depot depot) {
+  Magazines(Thread owner, Object allocator, Depot depot) {
+    this.owner = owner;
+    this.allocator = allocator;
     this.depot = depot;
+    this.memory = depot.memory();
     this.index = depot.index();
+    this.base = depot.base();
+    this.regionBytes = depot.regionBytes();
     this.limitBytes = depot.limitBytes();
     Arrays.fill(loaded, NOTHING);
     Arrays.fill(previous, NOTHING);
@@ -60,28 +76,66 @@ public final class Magazines {
    * Takes a block that is here, and makes it its user's.
    *
    * @param sizeClass its class
-   * @param counted the {@link NumaEvents} to count if there is one
-   * @return its offset, with {@link SlabCache#CLEAN}; or {@link #NONE}
+   * @return the {@link ReadyBlock}, or {@link #NONE}
    */
-  public long take(int sizeClass, int counted) {
+  public long take(int sizeClass) {
+    long[] magazine = loaded[sizeClass];
+    int blocks = (int) magazine[0];
+    return blocks != 0 && epoch == depot.epoch()
+        ? pop(sizeClass, magazine, blocks)
+        : takeAsAsked(sizeClass);
+  }
+
+  private long pop(int sizeClass, long[] magazine, int blocks) {
+    long block = magazine[blocks];
+    magazine[0] = blocks - 1L;
+    keptBytes -= SizeClasses.bytes(sizeClass);
+    index.give(block);
+    return block;
+  }
+
+  private long takeAsAsked(int sizeClass) {
     if (epoch != depot.epoch() && !renew()) {
       return NONE;
     }
-    long[] magazine = loaded[sizeClass];
-    int blocks = (int) magazine[0];
-    if (blocks == 0) {
-      return exchange(sizeClass) ? take(sizeClass, counted) : NONE;
-    }
-    return pop(sizeClass, counted, magazine, blocks);
+    // The epoch may have moved again: what is here serves its thread first.
+    boolean isHere = loaded[sizeClass][0] != 0 || exchange(sizeClass);
+    return isHere ? pop(sizeClass, loaded[sizeClass], (int) loaded[sizeClass][0]) : NONE;
   }
 
-  private long pop(int sizeClass, int counted, long[] magazine, int blocks) {
-    magazine[0] = blocks - 1L;
-    takenBytes += SizeClasses.bytes(sizeClass);
-    events[counted]++;
-    long block = magazine[blocks];
-    index.give(block & ~SlabCache.CLEAN);
-    return block;
+  /**
+   * Makes a buffer of a block that was just taken; if that fails, the block is free again.
+   *
+   * @param sizeClass the block's
+   * @param block the {@link ReadyBlock}
+   * @param bytes the buffer's capacity
+   * @param zeroes whether what a user may have written is overwritten
+   * @return a direct, big-endian buffer
+   */
+  ByteBuffer buffer(int sizeClass, long block, int bytes, boolean zeroes) {
+    long offset = ReadyBlock.offset(block);
+    boolean done = false;
+    try {
+      ByteBuffer buffer = memory.view(offset, bytes);
+      if (zeroes && !ReadyBlock.isClean(block)) {
+        memory.zero(offset, SizeClasses.bytes(sizeClass));
+      }
+      done = true;
+      return buffer;
+    } finally {
+      if (!done) {
+        undo(sizeClass, block);
+      }
+    }
+  }
+
+  /** Puts a block back that was just taken: its place in the loaded magazine is free. */
+  private void undo(int sizeClass, long block) {
+    index.at(ReadyBlock.offset(block)).take(ReadyBlock.object(block));
+    long[] magazine = loaded[sizeClass];
+    magazine[0]++;
+    magazine[(int) magazine[0]] = block;
+    keptBytes += SizeClasses.bytes(sizeClass);
   }
 
   /** Loads the previous magazine; returns false if that is empty too. */
@@ -101,15 +155,22 @@ public final class Magazines {
    * @param sizeClass its class
    * @param counted the {@link NumaEvents} to count if there is one
    * @param floorPages how many pages of the zone must stay free
-   * @return as {@link #take(int, int)}
+   * @return as {@link #take(int)}
    */
   public long take(int sizeClass, int counted, int floorPages) {
-    long block = take(sizeClass, counted);
-    if (block != NONE || !depot.serves(sizeClass)) {
-      return block;
+    long block = take(sizeClass);
+    if (block == NONE && depot.serves(sizeClass)) {
+      block = takeOfDepot(sizeClass, floorPages);
     }
+    if (block != NONE) {
+      events[counted]++;
+    }
+    return block;
+  }
+
+  private long takeOfDepot(int sizeClass, int floorPages) {
     // Now: later there is a block that would be lost if the Java heap has no room.
-    if (cachedBytes() > limitBytes - depot.magazineBytes(sizeClass)) {
+    if (keptBytes > limitBytes - depot.magazineBytes(sizeClass)) {
       shed();
     }
     long[] magazine = depot.exchange(sizeClass, loaded[sizeClass], floorPages);
@@ -117,31 +178,47 @@ public final class Magazines {
       return NONE;
     }
     loaded[sizeClass] = magazine;
-    broughtBytes += magazine[0] * SizeClasses.bytes(sizeClass);
-    // Though the epoch may have moved meanwhile: what is here serves its thread first.
-    return pop(sizeClass, counted, magazine, (int) magazine[0]);
+    keptBytes += magazine[0] * SizeClasses.bytes(sizeClass);
+    return pop(sizeClass, magazine, (int) magazine[0]);
+  }
+
+  /**
+   * Frees a block if that needs nothing but a place in the loaded magazine.
+   *
+   * @param address the block's
+   * @return false if nothing changed, for whatever reason
+   */
+  boolean free(long address) {
+    long offset = address - base;
+    Slab slab = offset >= 0 && offset < regionBytes ? index.at(offset) : null;
+    int object = slab == null ? -1 : slab.live(offset);
+    if (object < 0 || !slab.take(object)) {
+      return false;
+    }
+    boolean done = putInPlace(slab.sizeClass(), ReadyBlock.of(offset, object));
+    if (!done) {
+      slab.give(object);
+    }
+    return done;
   }
 
   /**
    * Puts a block here that was its user's, if that needs nothing but a place.
    *
    * @param sizeClass its class
-   * @param block its offset
+   * @param block the {@link ReadyBlock}
    * @return false if {@link #put} has to do it; nothing changed
    */
   public boolean putInPlace(int sizeClass, long block) {
     long[] magazine = loaded[sizeClass];
     int blocks = (int) magazine[0] + 1;
-    long bytes = putBytes + SizeClasses.bytes(sizeClass);
-    if (blocks >= magazine.length
-        || broughtBytes + bytes - takenBytes > limitBytes
-        || epoch != depot.epoch()) {
+    long bytes = keptBytes + SizeClasses.bytes(sizeClass);
+    if (blocks >= magazine.length || bytes > limitBytes || epoch != depot.epoch()) {
       return false;
     }
     magazine[blocks] = block;
     magazine[0] = blocks;
-    putBytes = bytes;
-    frees++;
+    keptBytes = bytes;
     return true;
   }
 
@@ -149,7 +226,7 @@ public final class Magazines {
    * Puts a block here that was its user's.
    *
    * @param sizeClass its class
-   * @param block its offset
+   * @param block the {@link ReadyBlock}
    * @return false if the zone is closed; nothing changed
    * @throws OutOfMemoryError if the Java heap has no room for a magazine; nothing changed
    */
@@ -157,7 +234,7 @@ public final class Magazines {
     if (epoch != depot.epoch() && !renew()) {
       return false;
     }
-    if (cachedBytes() > limitBytes - SizeClasses.bytes(sizeClass)) {
+    if (keptBytes > limitBytes - SizeClasses.bytes(sizeClass)) {
       shed();
     }
     long[] magazine = loaded[sizeClass];
@@ -168,8 +245,7 @@ public final class Magazines {
     }
     magazine[blocks + 1] = block;
     magazine[0] = blocks + 1L;
-    putBytes += SizeClasses.bytes(sizeClass);
-    frees++;
+    keptBytes += SizeClasses.bytes(sizeClass);
     return true;
   }
 
@@ -179,7 +255,7 @@ public final class Magazines {
     long blocks = magazine[0];
     if (blocks + 1 >= magazine.length) {
       magazine = depot.accept(sizeClass, magazine);
-      broughtBytes -= blocks * SizeClasses.bytes(sizeClass);
+      keptBytes -= blocks * SizeClasses.bytes(sizeClass);
     }
     previous[sizeClass] = loaded[sizeClass];
     loaded[sizeClass] = magazine;
@@ -190,11 +266,11 @@ public final class Magazines {
    * Hands the magazines of the classes that hold most over, until a quarter of the limit is free.
    */
   private void shed() {
-    while (cachedBytes() > limitBytes - limitBytes / 4) {
+    while (keptBytes > limitBytes - limitBytes / 4) {
       int most = 0;
       long mostBytes = 0;
       for (int sizeClass = 0; sizeClass < loaded.length; sizeClass++) {
-        long bytes = cachedBytes(sizeClass);
+        long bytes = blocks(sizeClass) * SizeClasses.bytes(sizeClass);
         if (bytes > mostBytes) {
           mostBytes = bytes;
           most = sizeClass;
@@ -204,12 +280,8 @@ public final class Magazines {
     }
   }
 
-  private long cachedBytes() {
-    return broughtBytes + putBytes - takenBytes;
-  }
-
-  private long cachedBytes(int sizeClass) {
-    return (loaded[sizeClass][0] + previous[sizeClass][0]) * SizeClasses.bytes(sizeClass);
+  private long blocks(int sizeClass) {
+    return loaded[sizeClass][0] + previous[sizeClass][0];
   }
 
   private void bringBack(int sizeClass) {
@@ -221,17 +293,17 @@ public final class Magazines {
     long blocks = magazines[sizeClass][0];
     if (blocks != 0) {
       magazines[sizeClass] = depot.accept(sizeClass, magazines[sizeClass]);
-      broughtBytes -= blocks * SizeClasses.bytes(sizeClass);
+      keptBytes -= blocks * SizeClasses.bytes(sizeClass);
     }
   }
 
-  /** Returns false if the zone is closed: a closed zone's epoch is nobody's. */
+  /** Returns false if the zone is closed: nobody wants what is here then. */
   private boolean renew() {
     int now = depot.epoch();
-    bringAllBack();
     if (now < 0) {
       return false;
     }
+    bringAllBack();
     epoch = now;
     return true;
   }
@@ -248,9 +320,20 @@ public final class Magazines {
     return depot;
   }
 
-  /** Adds what was counted here. */
+  /** Adds what was counted here, and what is here. */
   void addTo(Kept sum) {
-    sum.addCounts(events, frees, takenBytes - putBytes);
-    sum.addThreadBytes(cachedBytes());
+    sum.addEvents(events);
+    long blocks = 0;
+    long bytes = 0;
+    for (int sizeClass = 0; sizeClass < loaded.length; sizeClass++) {
+      blocks += blocks(sizeClass);
+      bytes += blocks(sizeClass) * SizeClasses.bytes(sizeClass);
+    }
+    sum.addKept(blocks, bytes);
+  }
+
+  /** Returns the address of the region's first byte. */
+  long base() {
+    return base;
   }
 }

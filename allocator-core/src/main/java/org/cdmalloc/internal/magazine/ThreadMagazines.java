@@ -15,7 +15,8 @@ public final class ThreadMagazines {
    * Algorithmic notes.
    *
    * State: a set per platform thread that allocated or freed, found through a ThreadLocal; a fixed
-   * number of shared sets, each with a lock; a list of all, under the lock of this object.
+   * number of shared sets, each with a lock; a list of all, under the lock of this object. What a
+   * thread used last is in Latest too.
    *
    * A thread's set is used by that thread only, until it is dead: then by whoever holds the lock, once
    * Thread.isAlive said so, which orders what the thread did before (JLS 17.4.5). A shared set is used
@@ -28,7 +29,7 @@ public final class ThreadMagazines {
 
   /** Of one allocator: what a thread keeps of another one's memory is no business of this one. */
   @SuppressWarnings("ThreadLocalUsage")
-  private final ThreadLocal<MagazineSet> own = new ThreadLocal<>();
+  private final ThreadLocal<MagazineSet> local = new ThreadLocal<>();
 
   private final ReentrantLock lock = new ReentrantLock();
   private final MagazineSet[] stripes;
@@ -48,48 +49,58 @@ public final class ThreadMagazines {
   }
 
   /**
+   * Frees a block into the magazines that the caller used last, if it is of their zone and there is
+   * a place for it at hand.
+   *
+   * @param address the block's
+   * @return false if nothing changed, for whatever reason
+   */
+  public boolean hit(long address) {
+    Magazines magazines = Latest.magazines(this);
+    return magazines != null && magazines.free(address);
+  }
+
+  private MagazineSet own() {
+    return VirtualThreads.isVirtual(Thread.currentThread()) ? null : local.get();
+  }
+
+  /**
    * Returns the caller's own magazines of a zone, if it has any.
    *
    * @param zone the number of the zone
    * @return magazines that only this thread uses, or null
    */
   public Magazines own(int zone) {
-    MagazineSet set = VirtualThreads.isVirtual(Thread.currentThread()) ? null : own.get();
-    return set == null ? null : set.find(zone);
+    MagazineSet set = own();
+    Magazines found = set == null ? null : set.find(zone);
+    if (found != null && found != Latest.magazines(this) && set.isEntryDue()) {
+      Latest.enter(found);
+    }
+    return found;
   }
 
-  /**
-   * Returns what the caller chose for requests at a placement.
-   *
-   * @param requests the number of these requests
-   * @return its choice, or null if it has none
-   */
-  public Choice choice(int requests) {
-    MagazineSet set = VirtualThreads.isVirtual(Thread.currentThread()) ? null : own.get();
+  /** Returns what the caller chose for requests at a placement, or null. */
+  Choice choice(Object requests) {
+    MagazineSet set = own();
     return set == null ? null : set.choice(requests);
   }
 
   /**
    * Chooses for the caller's next requests at a placement. Does nothing for a virtual thread.
    *
-   * @param requests the number of these requests
+   * @param requests stands for the requests
    * @param zone the number of the zone that serves them
    * @param depot its depot
    * @param events what is counted for each
-   * @param base the address of its region's first byte
    */
-  public void choose(int requests, int zone, Depot depot, int events, long base) {
+  public void choose(Object requests, int zone, Depot depot, int events) {
     if (VirtualThreads.isVirtual(Thread.currentThread())) {
       return;
     }
     MagazineSet set = enter();
-    Magazines magazines = of(set, zone, depot);
-    Choice before = set.choice(requests);
-    if (before != null && before.is(magazines, events)) {
-      before.renew();
-    } else {
-      set.choose(requests, new Choice(magazines, events, base));
-    }
+    Choice choice = set.choose(requests, of(set, zone, depot), events);
+    choice.renew();
+    Latest.enter(choice);
     if (depot.isClosed()) {
       // Who closes may have come before: nothing of the allocator shall stay with the thread.
       set.forget();
@@ -102,12 +113,12 @@ public final class ThreadMagazines {
    * @return its set, until {@link MagazineSet#exit}
    */
   public MagazineSet enter() {
-    Thread caller = Thread.currentThread();
-    if (VirtualThreads.isVirtual(caller)) {
-      return stripe(caller);
-    }
-    MagazineSet set = own.get();
-    return set != null ? set : register(caller);
+    MagazineSet set = own();
+    return set != null ? set : enterOther(Thread.currentThread());
+  }
+
+  private MagazineSet enterOther(Thread caller) {
+    return VirtualThreads.isVirtual(caller) ? stripe(caller) : register(caller);
   }
 
   private MagazineSet stripe(Thread caller) {
@@ -132,7 +143,7 @@ public final class ThreadMagazines {
     } finally {
       lock.unlock();
     }
-    own.set(set);
+    local.set(set);
     return set;
   }
 
@@ -164,7 +175,7 @@ public final class ThreadMagazines {
   }
 
   private Magazines add(MagazineSet set, int zone, Depot depot) {
-    Magazines made = new Magazines(depot);
+    Magazines made = new Magazines(set.owner, this, depot);
     lock.lock();
     try {
       Magazines[] before = set.zones();
@@ -200,6 +211,7 @@ public final class ThreadMagazines {
                 retire(set, zone);
               }
             }
+            set.forget();
           }
           return dead;
         });
@@ -208,9 +220,8 @@ public final class ThreadMagazines {
   /** Keeps the counts of a set's magazines, and forgets these, so that nothing is counted twice. */
   private static void retire(MagazineSet set, int zone) {
     Kept counts = new Kept();
-    Magazines magazines = set.zones()[zone];
-    magazines.addTo(counts);
-    magazines.depot().retire(counts);
+    set.addTo(zone, counts);
+    set.zones()[zone].depot().retire(counts);
     set.zones()[zone] = null;
   }
 
@@ -219,7 +230,7 @@ public final class ThreadMagazines {
    * those that virtual threads share.
    */
   public void bringBack() {
-    MagazineSet mine = VirtualThreads.isVirtual(Thread.currentThread()) ? null : own.get();
+    MagazineSet mine = own();
     if (mine != null) {
       bringBack(mine);
     }
@@ -248,11 +259,9 @@ public final class ThreadMagazines {
     try {
       closed = true;
       for (MagazineSet set : sets) {
-        for (Magazines magazines : set.zones()) {
-          if (magazines != null) {
-            Kept counts = new Kept();
-            magazines.addTo(counts);
-            magazines.depot().retire(counts);
+        for (int zone = 0; zone < set.zones().length; zone++) {
+          if (set.zones()[zone] != null) {
+            retire(set, zone);
           }
         }
       }
@@ -276,10 +285,7 @@ public final class ThreadMagazines {
     try {
       depot.addTo(sum);
       for (MagazineSet set : sets) {
-        Magazines[] zones = set.zones();
-        if (zone < zones.length && zones[zone] != null) {
-          zones[zone].addTo(sum);
-        }
+        set.addTo(zone, sum);
       }
       return sum;
     } finally {

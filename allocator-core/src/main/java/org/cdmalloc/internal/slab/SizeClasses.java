@@ -5,9 +5,10 @@ import org.cdmalloc.internal.zone.Zone;
 
 /**
  * The sizes in which blocks are kept ready. Objects are multiples of 16 bytes up to 128 and eight
- * sizes per doubling from there to {@value #MAX_OBJECT_BYTES}, so that rounding up costs less than
- * an eighth of what was asked for; above that a block is a run of exactly as many pages as it
- * needs, up to {@value #MAX_RUN_BYTES}. Pure functions.
+ * sizes per doubling from there to {@value #MAX_OBJECT_BYTES}; above that a block is a run of
+ * pages, of exactly as many as it needs up to 16 and of eight sizes per doubling from there to
+ * {@value #MAX_RUN_BYTES}. So rounding up costs less than an eighth of what was asked for. Pure
+ * functions.
  *
  * <p>Objects are cut from slabs of 64 KiB, of 128 where they are larger than 4 KiB and of 256 where
  * they are larger than 8: what is left over at the end of a slab is then less than a sixteenth.
@@ -26,51 +27,54 @@ public final class SizeClasses {
   public static final int NONE = -1;
 
   private static final int STEP_SHIFT = 4;
-  private static final int STEPS_BYTES = 128;
-  private static final int STEPS = STEPS_BYTES >> STEP_SHIFT;
-  private static final int PER_DOUBLING_SHIFT = 3;
-  private static final int PER_DOUBLING = 1 << PER_DOUBLING_SHIFT;
   private static final int STEPS_LOG = 7;
+  private static final int PER_DOUBLING_SHIFT = 3;
   private static final int SLAB_PAGES = 16;
-  private static final int OBJECTS;
   private static final int FIRST_RUN_PAGES = MAX_OBJECT_BYTES / Zone.PAGE_BYTES + 1;
+  private static final int EXACT_RUNS_LOG = 4;
+  private static final int OBJECTS;
+  private static final int COUNT;
+
+  /*
+   * All tables are as long as a power of two, and an index is masked: where the compiler knows the
+   * length, as it does here, it needs no check then.
+   */
 
   /** Bytes of the blocks of each class. */
-  private static final int[] BYTES;
+  private static final int[] BYTES = new int[128];
 
   /** The class of an object by its size in steps of 16 bytes, rounded up. */
-  private static final byte[] BY_STEPS;
+  private static final byte[] BY_STEPS = new byte[(2 * MAX_OBJECT_BYTES) >> STEP_SHIFT];
+
+  /** The class of a run by its pages, less one. */
+  private static final byte[] BY_PAGES = new byte[MAX_RUN_BYTES / Zone.PAGE_BYTES];
 
   static {
-    BY_STEPS = new byte[(MAX_OBJECT_BYTES >> STEP_SHIFT) + 1];
-    for (int steps = 0; steps < BY_STEPS.length; steps++) {
-      BY_STEPS[steps] = (byte) objectClass(Math.max(1, steps << STEP_SHIFT));
+    int objects = 0;
+    for (int steps = 1; steps <= MAX_OBJECT_BYTES >> STEP_SHIFT; steps++) {
+      int bytes = rounded(steps, STEPS_LOG - STEP_SHIFT) << STEP_SHIFT;
+      objects += objects == 0 || BYTES[objects - 1] != bytes ? 1 : 0;
+      BYTES[objects - 1] = bytes;
+      BY_STEPS[steps] = (byte) (objects - 1);
     }
-    OBJECTS = BY_STEPS[BY_STEPS.length - 1] + 1;
-    BYTES = new int[OBJECTS + (MAX_RUN_BYTES / Zone.PAGE_BYTES - FIRST_RUN_PAGES) + 1];
-    for (int i = 0; i < BYTES.length; i++) {
-      BYTES[i] = i < OBJECTS ? objectBytes(i) : (i - OBJECTS + FIRST_RUN_PAGES) * Zone.PAGE_BYTES;
+    int count = objects;
+    for (int pages = FIRST_RUN_PAGES; pages <= BY_PAGES.length; pages++) {
+      int bytes = rounded(pages, EXACT_RUNS_LOG) * Zone.PAGE_BYTES;
+      count += BYTES[count - 1] != bytes ? 1 : 0;
+      BYTES[count - 1] = bytes;
+      BY_PAGES[pages - 1] = (byte) (count - 1);
     }
+    OBJECTS = objects;
+    COUNT = count;
   }
 
   private SizeClasses() {}
 
-  private static int objectClass(int bytes) {
-    if (bytes <= STEPS_BYTES) {
-      return (bytes - 1) >> STEP_SHIFT;
-    }
-    int log = Integer.SIZE - 1 - Integer.numberOfLeadingZeros(bytes - 1);
-    int step = ((bytes - 1) >> (log - PER_DOUBLING_SHIFT)) & (PER_DOUBLING - 1);
-    return STEPS + (log - STEPS_LOG) * PER_DOUBLING + step;
-  }
-
-  private static int objectBytes(int sizeClass) {
-    if (sizeClass < STEPS) {
-      return (sizeClass + 1) << STEP_SHIFT;
-    }
-    int doubling = (sizeClass - STEPS) / PER_DOUBLING;
-    int step = (sizeClass - STEPS) % PER_DOUBLING;
-    return (PER_DOUBLING + step + 1) << (doubling + STEPS_LOG - PER_DOUBLING_SHIFT);
+  /** Rounds a number up that is more than a power of two, so that there are eight per doubling. */
+  private static int rounded(int size, int exactLog) {
+    int log = Integer.SIZE - 1 - Integer.numberOfLeadingZeros(size - 1 | 1);
+    int step = 1 << Math.max(0, log - PER_DOUBLING_SHIFT);
+    return log < exactLog ? size : (size + step - 1) / step * step;
   }
 
   /**
@@ -79,7 +83,7 @@ public final class SizeClasses {
    * @return they are numbered from 0, in the order of their sizes
    */
   public static int count() {
-    return BYTES.length;
+    return COUNT;
   }
 
   /**
@@ -89,14 +93,18 @@ public final class SizeClasses {
    * @return the class, or {@link #NONE} if the size is negative or above {@link #MAX_RUN_BYTES}
    */
   public static int of(long bytes) {
-    if (bytes < 0 || bytes > MAX_RUN_BYTES) {
-      return NONE;
+    long last = bytes - 1;
+    // 0 bytes are no step, whose class is the first too.
+    if (last < MAX_OBJECT_BYTES && last >= -1) {
+      int steps = ((int) last + OBJECT_ALIGNMENT_BYTES) >> STEP_SHIFT;
+      return BY_STEPS[steps & (BY_STEPS.length - 1)];
     }
-    int size = (int) bytes;
-    if (size <= MAX_OBJECT_BYTES) {
-      return BY_STEPS[(size + (OBJECT_ALIGNMENT_BYTES - 1)) >> STEP_SHIFT];
-    }
-    return OBJECTS - FIRST_RUN_PAGES + (size + (Zone.PAGE_BYTES - 1)) / Zone.PAGE_BYTES;
+    return ofRun(last);
+  }
+
+  private static int ofRun(long last) {
+    boolean fits = last >= 0 && last < MAX_RUN_BYTES;
+    return fits ? BY_PAGES[(int) last / Zone.PAGE_BYTES & (BY_PAGES.length - 1)] : NONE;
   }
 
   /**
@@ -128,7 +136,7 @@ public final class SizeClasses {
    * @return bytes
    */
   public static int bytes(int sizeClass) {
-    return BYTES[sizeClass];
+    return BYTES[sizeClass & (BYTES.length - 1)];
   }
 
   /**

@@ -99,6 +99,30 @@ public final class Slab {
   }
 
   /**
+   * Returns an object as a {@link ReadyBlock}.
+   *
+   * @param object its number
+   * @return a block that is not clean
+   */
+  public long block(int object) {
+    return ReadyBlock.of(offset(object), object);
+  }
+
+  /**
+   * Returns the object that begins at an offset and is its user's.
+   *
+   * @param offset in the region, not before the slab
+   * @return its number, or a negative one if there is none: then more is to be asked
+   */
+  public int live(long offset) {
+    int object = (int) (((offset - start) * reciprocal) >>> RECIPROCAL_SHIFT);
+    // A closed slab has no object that is its user's.
+    return object < states.length && states[object] == LIVE && offset(object) == offset
+        ? object
+        : -1;
+  }
+
+  /**
    * Returns the class of the objects.
    *
    * @return the class
@@ -186,10 +210,10 @@ public final class Slab {
       if (free[word] != 0) {
         int object = (word << 6) + Long.numberOfTrailingZeros(free[word]);
         free[word] &= free[word] - 1;
-        return offset(object);
+        return block(object);
       }
     }
-    return offset(carved++) | (clean ? SlabCache.CLEAN : 0);
+    return block(carved++) | (clean ? ReadyBlock.CLEAN : 0);
   }
 
   /** Takes an object back that was out. */
@@ -210,14 +234,5 @@ public final class Slab {
   /** Returns how many objects are out, as counted on the way. */
   int out() {
     return out;
-  }
-
-  /** Returns how many objects are their users'. Exact only at rest. */
-  int live() {
-    int live = 0;
-    for (int object = 0; object < objects; object++) {
-      live += states[object] == LIVE ? 1 : 0;
-    }
-    return live;
   }
 }

@@ -21,9 +21,6 @@ public final class SlabCache {
    *   S3  runs and pages count the open slabs
    */
 
-  /** Set in an object's number if it holds the zeros with which its memory came. */
-  public static final long CLEAN = 1;
-
   /** Nothing to give back. */
   public static final int NONE = -1;
 
@@ -54,7 +51,7 @@ public final class SlabCache {
    * Takes objects out of slabs.
    *
    * @param sizeClass their class
-   * @param into where to: offsets, with {@link #CLEAN}
+   * @param into where to: numbers of {@link ReadyBlock}
    * @param from the first element to be written
    * @param most how many
    * @return how many there were
@@ -103,14 +100,13 @@ public final class SlabCache {
   /**
    * Puts an object back that is out and nobody's.
    *
-   * @param object its offset, with or without {@link #CLEAN}
+   * @param object its {@link ReadyBlock}
    * @return the first page of its slab's run if that is empty now, and no slab any more; or {@link
    *     #NONE}
    */
   public int put(long object) {
-    long offset = object & ~CLEAN;
-    Slab slab = index.at(offset);
-    slab.putBack(slab.object(offset));
+    Slab slab = index.at(ReadyBlock.offset(object));
+    slab.putBack(ReadyBlock.object(object));
     int sizeClass = slab.sizeClass();
     if (slab.isEmpty()) {
       if (slab.listed) {
@@ -157,6 +153,15 @@ public final class SlabCache {
    */
   public int pages() {
     return pages;
+  }
+
+  /**
+   * Counts the objects that are out of their slabs, anew.
+   *
+   * @return 0 or more
+   */
+  public long countOut() {
+    return index.all().stream().filter(Slab::isOpen).mapToLong(Slab::countOut).sum();
   }
 
   /**

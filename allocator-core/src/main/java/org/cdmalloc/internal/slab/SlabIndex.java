@@ -41,11 +41,10 @@ public final class SlabIndex {
   /**
    * Gives an object to its user.
    *
-   * @param offset where it begins
+   * @param block the {@link ReadyBlock}
    */
-  public void give(long offset) {
-    Slab slab = at(offset);
-    slab.give(slab.object(offset));
+  public void give(long block) {
+    at(ReadyBlock.offset(block)).give(ReadyBlock.object(block));
   }
 
   /** Returns a closed slab for a page, and sees to it that {@link #enter} needs no memory. */

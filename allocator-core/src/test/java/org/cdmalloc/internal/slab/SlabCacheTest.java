@@ -47,7 +47,9 @@ final class SlabCacheTest {
     cache.validate();
     for (int object = 0; object < objects; object++) {
       long offset = (long) page * Zone.PAGE_BYTES + (long) object * bytes;
-      assertEquals(offset | SlabCache.CLEAN, taken[object + 1]);
+      assertEquals(offset, ReadyBlock.offset(taken[object + 1]));
+      assertEquals(object, ReadyBlock.object(taken[object + 1]));
+      assertTrue(ReadyBlock.isClean(taken[object + 1]));
       if (SizeClasses.isObject(sizeClass) || object == 0) {
         Slab slab = cache.index().at(offset);
         for (long inside : new long[] {0, 1, bytes / 2, bytes - 1}) {
@@ -89,11 +91,11 @@ final class SlabCacheTest {
     long[] taken = new long[3];
     assertEquals(3, cache.take(sizeClass, taken, 0, 3));
     cache.put(taken[1]);
-    cache.put(taken[0] & ~SlabCache.CLEAN);
+    cache.put(taken[0] & ~ReadyBlock.CLEAN);
     assertEquals(3, cache.take(sizeClass, taken, 0, 3));
-    assertEquals(0, taken[0]);
-    assertEquals(4096, taken[1]);
-    assertEquals(3 * 4096 | SlabCache.CLEAN, taken[2]);
+    assertEquals(ReadyBlock.of(0, 0), taken[0]);
+    assertEquals(ReadyBlock.of(4096, 1), taken[1]);
+    assertEquals(ReadyBlock.of(3 * 4096, 3) | ReadyBlock.CLEAN, taken[2]);
     cache.open(sizeClass, 16, false);
   }
 
@@ -138,7 +140,7 @@ final class SlabCacheTest {
           int count = cache.take(sizeClass, taken, 0, 1 + random.nextInt(4));
           assertTrue(count > 0);
           for (int i = 0; i < count; i++) {
-            long offset = taken[i] & ~SlabCache.CLEAN;
+            long offset = ReadyBlock.offset(taken[i]);
             assertNull(out.put(offset, SizeClasses.bytes(sizeClass)), "given twice");
             Long above = out.higherKey(offset);
             assertTrue(above == null || offset + SizeClasses.bytes(sizeClass) <= above, "overlap");
@@ -147,7 +149,7 @@ final class SlabCacheTest {
           Long offset = out.floorKey(out.lastKey() == 0 ? 0 : random.nextLong(out.lastKey()));
           offset = offset == null ? out.firstKey() : offset;
           out.remove(offset);
-          int page = cache.put(offset);
+          int page = cache.put(block(offset));
           if (page != SlabCache.NONE) {
             int pages = runs.remove(page);
             long start = (long) page * Zone.PAGE_BYTES;
@@ -160,11 +162,16 @@ final class SlabCacheTest {
       }
       assertEquals(runs.size(), cache.runs());
       assertEquals(runs.values().stream().mapToInt(Integer::intValue).sum(), cache.pages());
-      new ArrayList<>(out.keySet()).forEach(cache::put);
+      new ArrayList<>(out.keySet()).forEach(offset -> cache.put(block(offset)));
       assertEquals(0, cache.runs());
     } catch (RuntimeException | AssertionError failure) {
       throw Seeds.failure(seed, failure);
     }
+  }
+
+  private long block(long offset) {
+    Slab slab = cache.index().at(offset);
+    return slab.block(slab.object(offset));
   }
 
   /** A place as a buddy system would choose it: at a multiple of the length, rounded up. */

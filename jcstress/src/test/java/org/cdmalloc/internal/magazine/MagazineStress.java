@@ -4,9 +4,10 @@ package org.cdmalloc.internal.magazine;
 import static org.openjdk.jcstress.annotations.Expect.ACCEPTABLE;
 import static org.openjdk.jcstress.annotations.Expect.FORBIDDEN;
 
+import java.nio.ByteBuffer;
+import org.cdmalloc.internal.slab.ReadyBlock;
 import org.cdmalloc.internal.slab.SizeClasses;
 import org.cdmalloc.internal.slab.Slab;
-import org.cdmalloc.internal.slab.SlabCache;
 import org.cdmalloc.internal.zone.NumaEvents;
 import org.openjdk.jcstress.annotations.Actor;
 import org.openjdk.jcstress.annotations.Arbiter;
@@ -29,7 +30,7 @@ public final class MagazineStress {
 
     private final Depot depot =
         new Depot(
-            new Depot.Runs() {
+            new Depot.Memory() {
               @Override
               public long take(int pages, int floorPages) {
                 boolean none = isTaken;
@@ -41,12 +42,23 @@ public final class MagazineStress {
               public void giveBack(int page) {
                 throw new AssertionError("the depot has room for the block");
               }
+
+              @Override
+              public ByteBuffer view(long offset, int bytes) {
+                throw new UnsupportedOperationException("no memory");
+              }
+
+              @Override
+              public void zero(long offset, long bytes) {
+                throw new UnsupportedOperationException("no memory");
+              }
             },
+            0,
             REGION_PAGES,
             1 << 20);
 
-    final Magazines first = new Magazines(depot);
-    final Magazines second = new Magazines(depot);
+    final Magazines first = new Magazines(Thread.currentThread(), this, depot);
+    final Magazines second = new Magazines(Thread.currentThread(), this, depot);
     final long block = take(first);
     final Slab slab = depot.index().at(block);
     int payload;
@@ -54,10 +66,7 @@ public final class MagazineStress {
     /** Takes the block and makes it its user's; returns a negative number if it is not here. */
     final long take(Magazines thread) {
       long taken = thread.take(CLASS, NumaEvents.HIT, 0);
-      if (taken >= 0) {
-        depot.index().at(taken & ~SlabCache.CLEAN).give(0);
-      }
-      return taken < 0 ? taken : taken & ~SlabCache.CLEAN;
+      return taken < 0 ? taken : taken & ~ReadyBlock.CLEAN;
     }
   }
 
