@@ -55,7 +55,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
   private final Map<Integer, DeviceNode> devices;
 
   /** All of this object's {@link SystemMemory}, and all that {@link #systemView} shows. */
-  private final SystemMemory system;
+  private final PlacedMemory system;
 
   private NodeAllocator(Assembly parts) {
     this.parts = parts;
@@ -65,7 +65,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
             .collect(
                 Collectors.toUnmodifiableMap(
                     Map.Entry::getKey, device -> new DeviceNode(device.getValue(), allocation)));
-    this.system = at(Placement.LOCAL);
+    this.system = placed(Placement.LOCAL);
   }
 
   /**
@@ -166,6 +166,10 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * @throws IllegalStateException if closed
    */
   public SystemMemory at(Placement placement) {
+    return placed(placement);
+  }
+
+  private PlacedMemory placed(Placement placement) {
     return new PlacedMemory(allocation, this::requests, placement);
   }
 

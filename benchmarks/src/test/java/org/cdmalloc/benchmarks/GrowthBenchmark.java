@@ -57,6 +57,10 @@ public class GrowthBenchmark {
     @Param({"65"})
     public int live;
 
+    /** What a thread keeps ready of each node; 0 for nothing. */
+    @Param({"0"})
+    public long magazineBytes;
+
     NodeAllocator memory;
 
     /** The placement on the last system node. */
@@ -65,7 +69,7 @@ public class GrowthBenchmark {
     /** Opens the allocator and fills a little of it. */
     @Setup
     public void open() {
-      memory = GrowthBenchmark.open(mebibytes << 20, nodes, devices);
+      memory = GrowthBenchmark.open(mebibytes << 20, nodes, devices, magazineBytes);
       last = Placement.onNode(nodes - 1);
       for (int i = 0; i < live; i++) {
         memory.allocate(BLOCK_BYTES);
@@ -87,12 +91,16 @@ public class GrowthBenchmark {
     @Param({"64", "65536"})
     public long mebibytes;
 
+    /** What a thread keeps ready of each node; 0 for nothing. */
+    @Param({"0"})
+    public long magazineBytes;
+
     NodeAllocator memory;
 
     /** Opens the allocator, takes three quarters of it and frees two of three blocks. */
     @Setup
     public void open() {
-      memory = GrowthBenchmark.open(mebibytes << 20, 1, 0);
+      memory = GrowthBenchmark.open(mebibytes << 20, 1, 0, magazineBytes);
       SplittableRandom random = new SplittableRandom(20170308L);
       int blocks = (int) ((mebibytes << 20) / BLOCK_BYTES / 4 * 3);
       long[] addresses = new long[blocks];
@@ -113,7 +121,7 @@ public class GrowthBenchmark {
     }
   }
 
-  private static NodeAllocator open(long nodeBytes, int nodes, int devices) {
+  private static NodeAllocator open(long nodeBytes, int nodes, int devices, long magazineBytes) {
     Machine.Builder machine = Machine.builder();
     for (int node = 0; node < nodes; node++) {
       machine.node(Node.of(node, Integer.toString(node), nodeBytes));
@@ -122,7 +130,8 @@ public class GrowthBenchmark {
       machine.node(Node.memoryOnly(node, nodeBytes));
     }
     AddressOnlySource source = AddressOnlySource.of(machine.build());
-    NodeAllocator.Builder builder = NodeAllocator.builder().source(source);
+    NodeAllocator.Builder builder =
+        NodeAllocator.builder().source(source).magazineBytes(magazineBytes);
     source.machine().withMemory().stream().forEach(node -> builder.capacity(node, nodeBytes));
     NodeAllocator memory = builder.open();
     for (int node = nodes; node < nodes + devices; node++) {

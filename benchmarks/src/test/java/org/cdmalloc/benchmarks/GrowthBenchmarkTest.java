@@ -25,8 +25,9 @@ final class GrowthBenchmarkTest {
 
   @Test
   void theSmallestAndTheLargestMachineCanBeMeasured() throws Exception {
-    for (List<String> machine : List.of(List.of("64", "1", "0"), List.of("65536", "64", "16"))) {
-      List<String> rows = run(machine.get(0), machine.get(1), machine.get(2));
+    for (List<String> machine :
+        List.of(List.of("64", "1", "0", "0"), List.of("65536", "64", "16", "1048576"))) {
+      List<String> rows = run(machine.get(0), machine.get(1), machine.get(2), machine.get(3));
       assertEquals(3, rows.size(), rows::toString);
       for (String row : rows) {
         // "Benchmark","Mode","Threads","Samples","Score",…
@@ -49,7 +50,7 @@ final class GrowthBenchmarkTest {
   }
 
   /** Returns a line per benchmark of JMH's table. */
-  private List<String> run(String mebibytes, String nodes, String devices)
+  private List<String> run(String mebibytes, String nodes, String devices, String magazineBytes)
       throws IOException, InterruptedException {
     Path table = directory.resolve(mebibytes + ".csv");
     java(
@@ -63,6 +64,8 @@ final class GrowthBenchmarkTest {
             "nodes=" + nodes,
             "-p",
             "devices=" + devices,
+            "-p",
+            "magazineBytes=" + magazineBytes,
             "-f",
             "1",
             "-foe",

@@ -50,33 +50,18 @@ final class Cdmalloc {
     }
   }
 
-  /** Buffers with whatever was in the memory before. */
-  static final class Uninitialized extends HandlePeer<ByteBuffer> {
+  /** Buffers: of zeros, or with whatever was in the memory before. */
+  static final class Buffers extends HandlePeer<ByteBuffer> {
     private final NodeAllocator memory = open(Checks.STANDARD, MAGAZINE_BYTES);
+    private final boolean zeroed;
+
+    Buffers(boolean zeroed) {
+      this.zeroed = zeroed;
+    }
 
     @Override
     ByteBuffer allocate(int bytes) {
-      return memory.allocateBufferUninitialized(bytes);
-    }
-
-    @Override
-    void free(ByteBuffer buffer) {
-      memory.free(buffer);
-    }
-
-    @Override
-    public void close() {
-      memory.close();
-    }
-  }
-
-  /** Buffers of zeros. */
-  static final class Zeroed extends HandlePeer<ByteBuffer> {
-    private final NodeAllocator memory = open(Checks.STANDARD, MAGAZINE_BYTES);
-
-    @Override
-    ByteBuffer allocate(int bytes) {
-      return memory.allocateBuffer(bytes);
+      return zeroed ? memory.allocateBuffer(bytes) : memory.allocateBufferUninitialized(bytes);
     }
 
     @Override

@@ -41,8 +41,8 @@ final class Peers {
       case "cdmalloc-address" -> Cdmalloc.Addresses.keptReady(Checks.STANDARD);
       case "cdmalloc-checked" -> Cdmalloc.Addresses.keptReady(Checks.PARANOID);
       case "cdmalloc-zone" -> Cdmalloc.Addresses.ofTheZone();
-      case "cdmalloc-buffer" -> new Cdmalloc.Uninitialized();
-      case "cdmalloc-zeroed" -> new Cdmalloc.Zeroed();
+      case "cdmalloc-buffer" -> new Cdmalloc.Buffers(false);
+      case "cdmalloc-zeroed" -> new Cdmalloc.Buffers(true);
       case "ffm-malloc" -> Foreign.libc();
       case "ffm-mimalloc" -> Foreign.mimalloc();
       case "lwjgl-rpmalloc" -> new Lwjgl.Rp();

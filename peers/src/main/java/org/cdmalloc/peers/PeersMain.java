@@ -147,19 +147,25 @@ public final class PeersMain implements Callable<Integer> {
         rounds,
         Sizes.SEED,
         FreeOrder.SEED);
-    new Rounds(new Fork(warmups, iterations, millis)::measure, err::println)
-        .run(rounds, jobs, working, results);
-    write(results, facts, out);
+    Rounds all = new Rounds(new Fork(warmups, iterations, millis)::measure, err::println);
+    for (int round = 0; round < rounds; round++) {
+      all.run(round, rounds, jobs, working, results);
+      // A page after each: a run of hours may not see its end.
+      if (page != null || round == rounds - 1) {
+        write(results, facts, round + 1, out);
+      }
+    }
     return CommandLine.ExitCode.OK;
   }
 
-  private void write(Results results, HostFacts facts, PrintWriter out) throws IOException {
+  private void write(Results results, HostFacts facts, int done, PrintWriter out)
+      throws IOException {
     String how =
         String.format(
             Locale.ROOT,
             "%s. A fork's figure is the median of %d iterations of %d ms after %d to warm up, a cell the"
                 + " median of the rounds and half of their range.",
-            rounds == 1 ? "One round" : rounds + " rounds",
+            done == 1 ? "One round" : done + " rounds",
             iterations,
             millis,
             warmups);

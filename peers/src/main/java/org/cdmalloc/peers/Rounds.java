@@ -34,21 +34,20 @@ final class Rounds {
   }
 
   /**
-   * Runs.
+   * Runs one round.
    *
-   * @param rounds how many rounds
+   * @param round which, from 0: it says who begins
+   * @param rounds how many there are, for whoever waits
    * @param jobs what to do
    * @param peers with which peers
    * @param results where to put what is found
    */
-  void run(int rounds, List<Job> jobs, List<String> peers, Results results) {
-    for (int round = 0; round < rounds; round++) {
-      for (Job job : jobs) {
-        String turnOf = job.id() + ", " + job.sizeLabel();
-        progress.accept("round " + (round + 1) + " of " + rounds + ": " + turnOf);
-        for (int turn = 0; turn < peers.size(); turn++) {
-          one(job, peers.get((round + turn) % peers.size()), results);
-        }
+  void run(int round, int rounds, List<Job> jobs, List<String> peers, Results results) {
+    for (Job job : jobs) {
+      String turnOf = job.id() + ", " + job.sizeLabel();
+      progress.accept("round " + (round + 1) + " of " + rounds + ": " + turnOf);
+      for (int turn = 0; turn < peers.size(); turn++) {
+        one(job, peers.get((round + turn) % peers.size()), results);
       }
     }
   }

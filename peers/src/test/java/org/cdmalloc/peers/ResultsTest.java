@@ -98,7 +98,8 @@ final class ResultsTest {
     List<String> forks = new ArrayList<>();
     List<String> said = new ArrayList<>();
     Results results = new Results();
-    new Rounds(
+    Rounds rounds =
+        new Rounds(
             (job, peer) -> {
               if (peer.equals("unsafe")) {
                 throw new RunnerException("gone");
@@ -106,8 +107,10 @@ final class ResultsTest {
               forks.add(job.size() + " " + peer);
               return new Sample(1, 0, 0);
             },
-            said::add)
-        .run(2, List.of(SMALL, LARGE), List.of("nothing", "unsafe", "nio-direct"), results);
+            said::add);
+    List<String> peers = List.of("nothing", "unsafe", "nio-direct");
+    rounds.run(0, 2, List.of(SMALL, LARGE), peers, results);
+    rounds.run(1, 2, List.of(SMALL, LARGE), peers, results);
     assertEquals(
         List.of(
             "256 nothing",
@@ -128,7 +131,7 @@ final class ResultsTest {
   void aConfinedArenaIsNotHandedOver() {
     Results results = new Results();
     new Rounds((job, peer) -> new Sample(1, 0, 0), said -> {})
-        .run(1, List.of(new Job(Work.HAND_OVER, 2, "64")), List.of("ffm-arena"), results);
+        .run(0, 1, List.of(new Job(Work.HAND_OVER, 2, "64")), List.of("ffm-arena"), results);
     assertEquals(
         "a confined arena belongs to its thread", results.leftOut().get("ffm-arena, hand-over"));
     assertTrue(results.jobs().isEmpty());

@@ -38,7 +38,6 @@ final class MagazinePath {
   static final int NO_OBJECT = 0;
 
   private final ThreadMagazines threads = new ThreadMagazines();
-  private final boolean isPlain;
   private final boolean exchanges;
   private final boolean zeroesWhenFreed;
 
@@ -51,7 +50,6 @@ final class MagazinePath {
   MagazinePath(Checks checks, boolean zeroesWhenFreed) {
     this.exchanges = checks == Checks.PARANOID;
     this.zeroesWhenFreed = zeroesWhenFreed;
-    this.isPlain = !exchanges && !zeroesWhenFreed;
   }
 
   /** Returns the magazines of all threads. */
@@ -70,7 +68,7 @@ final class MagazinePath {
    * @return false if nothing changed, for whatever reason
    */
   boolean hitFree(long address) {
-    return isPlain && threads.hit(address);
+    return !zeroesWhenFreed && threads.hit(address, exchanges);
   }
 
   /** Chooses the first zone of a path for the caller's next requests. */

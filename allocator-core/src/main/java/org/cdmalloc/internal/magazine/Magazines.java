@@ -186,13 +186,14 @@ public final class Magazines {
    * Frees a block if that needs nothing but a place in the loaded magazine.
    *
    * @param address the block's
+   * @param once whether of several threads that try at once only one may succeed
    * @return false if nothing changed, for whatever reason
    */
-  boolean free(long address) {
+  boolean free(long address, boolean once) {
     long offset = address - base;
     Slab slab = offset >= 0 && offset < regionBytes ? index.at(offset) : null;
-    int object = slab == null ? -1 : slab.live(offset);
-    if (object < 0 || !slab.take(object)) {
+    int object = slab == null ? -1 : slab.takeAt(offset, once);
+    if (object < 0) {
       return false;
     }
     boolean done = putInPlace(slab.sizeClass(), ReadyBlock.of(offset, object));

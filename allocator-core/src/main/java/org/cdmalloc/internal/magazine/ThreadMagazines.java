@@ -53,11 +53,12 @@ public final class ThreadMagazines {
    * a place for it at hand.
    *
    * @param address the block's
+   * @param once whether of several threads that try at once only one may succeed
    * @return false if nothing changed, for whatever reason
    */
-  public boolean hit(long address) {
+  public boolean hit(long address, boolean once) {
     Magazines magazines = Latest.magazines(this);
-    return magazines != null && magazines.free(address);
+    return magazines != null && magazines.free(address, once);
   }
 
   private MagazineSet own() {

@@ -109,17 +109,25 @@ public final class Slab {
   }
 
   /**
-   * Returns the object that begins at an offset and is its user's.
+   * Takes the object from its user that begins at an offset.
    *
    * @param offset in the region, not before the slab
-   * @return its number, or a negative one if there is none: then more is to be asked
+   * @param once whether of several threads that try at once only one may succeed
+   * @return its number; or a negative number if none that is its user's begins there: nothing
+   *     changed
    */
-  public int live(long offset) {
+  public int takeAt(long offset, boolean once) {
     int object = (int) (((offset - start) * reciprocal) >>> RECIPROCAL_SHIFT);
     // A closed slab has no object that is its user's.
-    return object < states.length && states[object] == LIVE && offset(object) == offset
-        ? object
-        : -1;
+    boolean isLive = object < states.length && states[object] == LIVE && offset(object) == offset;
+    if (!isLive) {
+      return -1;
+    }
+    if (once) {
+      return takeOnce(object) ? object : -1;
+    }
+    states[object] = FREE;
+    return object;
   }
 
   /**

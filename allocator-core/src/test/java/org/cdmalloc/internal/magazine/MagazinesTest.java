@@ -263,8 +263,8 @@ final class MagazinesTest {
     assertEquals(0, address);
     take(classOf(100));
     assertTrue(choices.hit(100, 1) >= BASE);
-    assertTrue(threads.hit(choices.hit(100, 1)));
-    assertFalse(new ThreadMagazines().hit(choices.hit(100, 1)), "another allocator's");
+    assertTrue(threads.hit(choices.hit(100, 1), false));
+    assertFalse(new ThreadMagazines().hit(choices.hit(100, 1), false), "another allocator's");
     assertNotEquals(null, Latest.choice(choices));
     depot.close();
     assertEquals(0, choices.hit(100, 1));
