@@ -235,9 +235,10 @@ public final class AllocationPath {
     }
   }
 
-  /** Returns what threads choose for requests at one placement: nothing yet. */
+  /** Returns what threads choose for requests at a placement; null where no zone keeps anything. */
   Choices newChoices() {
-    return new Choices(threads());
+    boolean keepsReady = zones().stream().anyMatch(zone -> zone.depot() != null);
+    return keepsReady ? new Choices(threads()) : null;
   }
 
   /** Tells whether what a user may have written is overwritten when memory is allocated. */

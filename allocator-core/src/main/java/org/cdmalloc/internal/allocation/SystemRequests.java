@@ -14,7 +14,7 @@ public final class SystemRequests implements Requests {
   private final Placement placement;
   private final Paths paths;
 
-  /** What threads chose for these requests; null in a scope. */
+  /** What threads chose for these requests; null in a scope, and where they keep nothing. */
   private final Choices choices;
 
   /** Null where blocks belong to nobody. */

@@ -119,15 +119,8 @@ public final class Slab {
   public int takeAt(long offset, boolean once) {
     int object = (int) (((offset - start) * reciprocal) >>> RECIPROCAL_SHIFT);
     // A closed slab has no object that is its user's.
-    boolean isLive = object < states.length && states[object] == LIVE && offset(object) == offset;
-    if (!isLive) {
-      return -1;
-    }
-    if (once) {
-      return takeOnce(object) ? object : -1;
-    }
-    states[object] = FREE;
-    return object;
+    boolean begins = object < states.length && offset(object) == offset;
+    return begins && (once ? takeOnce(object) : take(object)) ? object : -1;
   }
 
   /**
