@@ -16,11 +16,16 @@ import java.util.Objects;
  * source's business.
  */
 public class Region {
+  private static final int ROOT_SHIFT = Long.numberOfTrailingZeros(MemorySource.ROOT_BYTES);
+
   private final Stripe stripe;
   private final long bytes;
   private final boolean bound;
   private final long address;
   private final List<ByteBuffer> roots;
+
+  /** The same, so that a view needs no call of a list's. */
+  private final ByteBuffer[] views;
 
   /**
    * Makes a region of one node.
@@ -62,6 +67,7 @@ public class Region {
     this.bound = bound;
     this.address = address;
     this.roots = List.copyOf(roots);
+    this.views = roots.toArray(ByteBuffer[]::new);
   }
 
   /**
@@ -116,5 +122,51 @@ public class Region {
    */
   public final List<ByteBuffer> roots() {
     return roots;
+  }
+
+  /**
+   * Returns a buffer over a range of one root buffer. Does not look whether the region was
+   * released: that is its source's business, as {@link MemorySource#view} is, or the caller's who
+   * knows.
+   *
+   * @param offset of the range's first byte in the region, in bytes; any
+   * @param count the range's length in bytes, 0 … 2<sup>31</sup> − 1; any
+   * @return a direct, big-endian buffer of exactly that capacity, which keeps the root reachable
+   * @throws IllegalArgumentException if the range is not in the region, or not in one root buffer
+   * @throws UnsupportedOperationException if the region has no root buffers
+   */
+  public final ByteBuffer slice(long offset, int count) {
+    ByteBuffer[] all = views;
+    if (offset < 0 || count < 0 || offset > bytes - count || all.length == 0) {
+      throw outside(offset, count);
+    }
+    // An empty view at the end of the last root belongs to that root.
+    int index = (int) Math.min(offset >>> ROOT_SHIFT, all.length - 1L);
+    long within = offset - ((long) index << ROOT_SHIFT);
+    ByteBuffer root = all[index];
+    if (count > root.capacity() - within) {
+      throw crossing(offset, count);
+    }
+    return root.slice((int) within, count);
+  }
+
+  private RuntimeException outside(long offset, int count) {
+    String range = "offset=" + offset + ", bytes=" + count + ", region_bytes=" + bytes;
+    return offset < 0 || count < 0 || offset > bytes - count
+        ? new IllegalArgumentException("range is not in the region: " + range)
+        : new UnsupportedOperationException("region has no buffers: " + range + "; use addresses");
+  }
+
+  private static IllegalArgumentException crossing(long offset, int count) {
+    return new IllegalArgumentException(
+        "range is longer than one buffer can show here: offset="
+            + offset
+            + ", bytes="
+            + count
+            + "; a block that lies between two multiples of "
+            + MemorySource.ROOT_BYTES
+            + " can be viewed, and on Linux one of up to "
+            + Integer.MAX_VALUE
+            + " bytes that begins at such a multiple");
   }
 }

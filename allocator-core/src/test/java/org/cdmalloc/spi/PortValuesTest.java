@@ -147,4 +147,33 @@ final class PortValuesTest {
       assertThrows(IllegalArgumentException.class, () -> new Region(0, bytes, true, 1, List.of()));
     }
   }
+
+  @Test
+  @Clause({
+    "Returns a buffer over a range of one root buffer.",
+    "IllegalArgumentException if the range is not in the region, or not in one root buffer"
+  })
+  void regionSlicesTheRootThatARangeIsIn() {
+    ByteBuffer second = ByteBuffer.allocateDirect(8).put(3, (byte) 77);
+    List<ByteBuffer> roots = List.of(ByteBuffer.allocateDirect(16), second);
+    Region region = new Region(0, MemorySource.ROOT_BYTES + 8, true, 4096, roots);
+    ByteBuffer slice = region.slice(MemorySource.ROOT_BYTES + 2, 4);
+    assertEquals(4, slice.capacity());
+    assertEquals(77, slice.get(1));
+    assertEquals(0, region.slice(region.bytes(), 0).capacity());
+    assertEquals(16, region.slice(0, 16).capacity());
+    assertThrows(IllegalArgumentException.class, () -> region.slice(0, 17));
+    assertThrows(IllegalArgumentException.class, () -> region.slice(region.bytes() - 3, 4));
+    assertThrows(IllegalArgumentException.class, () -> region.slice(region.bytes() + 1, 0));
+    assertThrows(IllegalArgumentException.class, () -> region.slice(-1, 1));
+    assertThrows(IllegalArgumentException.class, () -> region.slice(1, -1));
+  }
+
+  @Test
+  @Clause("UnsupportedOperationException if the region has no root buffers")
+  void regionWithoutRootsSlicesNothing() {
+    Region addressed = new Region(3, 8, false, 4096, List.of());
+    assertThrows(UnsupportedOperationException.class, () -> addressed.slice(0, 8));
+    assertThrows(IllegalArgumentException.class, () -> addressed.slice(4, 8));
+  }
 }

@@ -270,22 +270,7 @@ public final class EmulatedSource implements MemorySource {
   public ByteBuffer view(Region region, long offset, int bytes) {
     EmulatedRegion emulated = requireOurs(region);
     emulated.requireLive();
-    if (offset < 0 || bytes < 0 || offset > region.bytes() - bytes) {
-      throw outside(region, offset, bytes);
-    }
-    // An empty view at the end of the last root belongs to that root.
-    int root = (int) Math.min(offset / ROOT_BYTES, region.roots().size() - 1);
-    long index = offset - root * ROOT_BYTES;
-    if (index + bytes > region.roots().get(root).capacity()) {
-      throw new IllegalArgumentException(
-          "view crosses a boundary between mappings: offset="
-              + offset
-              + ", bytes="
-              + bytes
-              + "; the largest block of an emulated machine is 1 GiB, and begins and ends between"
-              + " two multiples of it");
-    }
-    return region.roots().get(root).slice((int) index, bytes);
+    return emulated.slice(offset, bytes);
   }
 
   /**

@@ -217,29 +217,7 @@ final class LinuxSource implements MemorySource {
   public ByteBuffer view(Region region, long offset, int bytes) {
     LinuxRegion target = own(region);
     requireLive(target);
-    if (bytes < 0 || offset < 0 || offset > target.bytes() - bytes) {
-      throw new IllegalArgumentException(
-          "range is not in the region: offset="
-              + offset
-              + ", bytes="
-              + bytes
-              + ", region_bytes="
-              + target.bytes());
-    }
-    int index = (int) Math.min(offset / ROOT_BYTES, target.roots().size() - 1L);
-    int within = (int) (offset - index * ROOT_BYTES);
-    ByteBuffer root = target.roots().get(index);
-    if (bytes > root.capacity() - within) {
-      throw new IllegalArgumentException(
-          "range is longer than one buffer can show here: offset="
-              + offset
-              + ", bytes="
-              + bytes
-              + "; a block of up to "
-              + Integer.MAX_VALUE
-              + " bytes that begins at a multiple of its size can be viewed");
-    }
-    return root.slice(within, bytes);
+    return target.slice(offset, bytes);
   }
 
   @Override

@@ -232,7 +232,7 @@ public final class BackedZone implements Home {
 
           @Override
           public ByteBuffer view(long offset, int bytes) {
-            return BackedZone.this.view(offset, bytes);
+            return requireRegion().slice(offset, bytes);
           }
 
           @Override
