@@ -11,9 +11,9 @@ import java.util.Objects;
  *
  * <p>Addresses may have gaps at multiples of {@link MemorySource#ROOT_BYTES}: a source that maps a
  * region in several pieces cannot choose where they lie. Each piece has a root buffer from which
- * views are sliced; a slice keeps its root reachable, and with it the mapping. A source may keep
- * state of its own in a subclass. The fields are immutable; whether the region was released is the
- * source's business.
+ * views are sliced, by the source or without asking it by the allocator; a slice keeps its root
+ * reachable, and with it the mapping. A source may keep state of its own in a subclass. The fields
+ * are immutable; whether the region was released is the source's business.
  */
 public class Region {
   private static final int ROOT_SHIFT = Long.numberOfTrailingZeros(MemorySource.ROOT_BYTES);
@@ -67,7 +67,7 @@ public class Region {
     this.bound = bound;
     this.address = address;
     this.roots = List.copyOf(roots);
-    this.views = roots.toArray(ByteBuffer[]::new);
+    this.views = this.roots.toArray(ByteBuffer[]::new);
   }
 
   /**
@@ -163,10 +163,8 @@ public class Region {
             + offset
             + ", bytes="
             + count
-            + "; a block that lies between two multiples of "
+            + "; the largest block that can always be viewed has "
             + MemorySource.ROOT_BYTES
-            + " can be viewed, and on Linux one of up to "
-            + Integer.MAX_VALUE
-            + " bytes that begins at such a multiple");
+            + " bytes, and begins and ends between two multiples of that");
   }
 }
