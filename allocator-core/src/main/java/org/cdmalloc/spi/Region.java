@@ -136,35 +136,47 @@ public class Region {
    * @throws UnsupportedOperationException if the region has no root buffers
    */
   public final ByteBuffer slice(long offset, int count) {
-    ByteBuffer[] all = views;
-    if (offset < 0 || count < 0 || offset > bytes - count || all.length == 0) {
+    if (offset < 0 || count < 0 || offset > bytes - count) {
       throw outside(offset, count);
     }
+    if (views.length == 0) {
+      throw unseen(offset, count);
+    }
     // An empty view at the end of the last root belongs to that root.
-    int index = (int) Math.min(offset >>> ROOT_SHIFT, all.length - 1L);
+    int index = (int) Math.min(offset >>> ROOT_SHIFT, views.length - 1L);
     long within = offset - ((long) index << ROOT_SHIFT);
-    ByteBuffer root = all[index];
+    ByteBuffer root = views[index];
     if (count > root.capacity() - within) {
       throw crossing(offset, count);
     }
     return root.slice((int) within, count);
   }
 
-  private RuntimeException outside(long offset, int count) {
-    String range = "offset=" + offset + ", bytes=" + count + ", region_bytes=" + bytes;
-    return offset < 0 || count < 0 || offset > bytes - count
-        ? new IllegalArgumentException("range is not in the region: " + range)
-        : new UnsupportedOperationException("region has no buffers: " + range + "; use addresses");
+  private IllegalArgumentException outside(long offset, int count) {
+    return new IllegalArgumentException(
+        "range is not in the region: "
+            + range(offset, count)
+            + "; ask for one that begins and ends in it");
   }
 
-  private static IllegalArgumentException crossing(long offset, int count) {
+  private UnsupportedOperationException unseen(long offset, int count) {
+    return new UnsupportedOperationException(
+        "a region of addresses alone cannot be viewed: "
+            + range(offset, count)
+            + "; use its address");
+  }
+
+  private IllegalArgumentException crossing(long offset, int count) {
     return new IllegalArgumentException(
-        "range is longer than one buffer can show here: offset="
-            + offset
-            + ", bytes="
-            + count
-            + "; the largest block that can always be viewed has "
-            + MemorySource.ROOT_BYTES
-            + " bytes, and begins and ends between two multiples of that");
+        "range is longer than one buffer can show here: "
+            + range(offset, count)
+            + "; the largest block that can be viewed has "
+            + views[0].capacity()
+            + " bytes and begins at a multiple of "
+            + MemorySource.ROOT_BYTES);
+  }
+
+  private String range(long offset, int count) {
+    return "offset=" + offset + ", bytes=" + count + ", region_bytes=" + bytes;
   }
 }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -154,15 +155,19 @@ final class PortValuesTest {
     "IllegalArgumentException if the range is not in the region, or not in one root buffer"
   })
   void regionSlicesTheRootThatARangeIsIn() {
-    ByteBuffer second = ByteBuffer.allocateDirect(8).put(3, (byte) 77);
+    ByteBuffer second = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
+    second.put(3, (byte) 77);
     List<ByteBuffer> roots = List.of(ByteBuffer.allocateDirect(16), second);
     Region region = new Region(0, MemorySource.ROOT_BYTES + 8, true, 4096, roots);
     ByteBuffer slice = region.slice(MemorySource.ROOT_BYTES + 2, 4);
     assertEquals(4, slice.capacity());
     assertEquals(77, slice.get(1));
+    assertEquals(ByteOrder.BIG_ENDIAN, slice.order());
     assertEquals(0, region.slice(region.bytes(), 0).capacity());
     assertEquals(16, region.slice(0, 16).capacity());
-    assertThrows(IllegalArgumentException.class, () -> region.slice(0, 17));
+    IllegalArgumentException crossing =
+        assertThrows(IllegalArgumentException.class, () -> region.slice(0, 17));
+    assertTrue(crossing.getMessage().contains("largest block that can be viewed has 16 bytes"));
     assertThrows(IllegalArgumentException.class, () -> region.slice(region.bytes() - 3, 4));
     assertThrows(IllegalArgumentException.class, () -> region.slice(region.bytes() + 1, 0));
     assertThrows(IllegalArgumentException.class, () -> region.slice(-1, 1));
