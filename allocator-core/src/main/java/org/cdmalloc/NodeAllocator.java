@@ -31,10 +31,12 @@ import org.cdmalloc.topology.NodeMask;
  * Off-heap memory by NUMA node: a buddy zone per node, system memory for whoever asks, device
  * memory only through {@link #device(int)}.
  *
- * <p>Buffers are direct, big-endian, exact in capacity and zeroed. A block takes whole pages of 4
- * KiB, unless threads keep blocks ready ({@link Builder#magazineBytes}). {@link #free(long)} takes
- * any live block from any thread; whatever is not the first byte of a live block is detected,
- * except that an address cannot show a second free after the block was given out again.
+ * <p>Buffers are direct, big-endian, exact in capacity and zeroed. Threads keep blocks ready, so
+ * that nearly every call takes no lock ({@link Builder#magazineBytes}). Blocks of up to 16 KiB that
+ * belong to no arena and no device share pages; all others have whole pages of 4 KiB. {@link
+ * #free(long)} takes any live block from any thread; whatever is not the first byte of a live block
+ * is detected, except that an address cannot show a second free after the block was given out
+ * again, nor which of two threads that free it at once was wrong.
  *
  * <p>An allocator that is never closed keeps its memory, even when it can no longer be reached: raw
  * addresses may be in use.
@@ -475,7 +477,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     private Checks checks = Checks.STANDARD;
     private Duration purgeDelay = Duration.ofSeconds(1);
     private Duration auditPeriod = Duration.ofSeconds(1);
-    private long magazineBytes;
+    private long magazineBytes = 4 << 20;
 
     private Builder() {}
 
@@ -643,8 +645,12 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     }
 
     /**
-     * Lets each thread keep blocks of each system node ready, so that nearly every call of it takes
-     * no lock. By default 0: every block is asked of its node's zone, and takes whole pages.
+     * Limits what each thread may keep ready of each system node, in magazines, so that nearly
+     * every call of it takes no lock. By default 4 MiB, enough for most threads to have a few
+     * blocks of each size; a thread that allocates several MiB in blocks before it frees them gains
+     * by more, and many threads that seldom allocate keep less from each other with less. With 0
+     * every block is asked of its node's zone: it takes whole pages, the lowest that are free, and
+     * two locks.
      *
      * <p>With magazines, blocks of up to 16 KiB that belong to no arena and no device share pages:
      * they have a multiple of 16 bytes and that alignment; {@link NodeAllocator#usableBytes} says
@@ -653,7 +659,8 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
      * or lent. Larger ones are whole pages as without, of which those of 64 KiB to 1 MiB may be an
      * eighth longer than was asked for. Of two threads that free a block at the same time, or free
      * it and begin to move, pin or lend it, both may succeed, and the memory is then given out
-     * twice; {@link Checks#PARANOID} tells one of them.
+     * twice; {@link Checks#PARANOID} tells one of them. On which node its caller runs is asked
+     * every 1024 requests of a thread at a placement, and when its magazines have nothing.
      *
      * <p>Memory in magazines is in no block, and stays with its thread until that frees more than
      * it may keep, next uses the node's magazines after {@link NodeAllocator#trim()} or after a

@@ -152,6 +152,7 @@ final class AccountModelTest {
               .capacity(1, 8 * MIB)
               .attributes(DEVICE, NodeAttributes.COHERENT_DEVICE.withSpillCeiling(CEILING_BYTES))
               .purgeDelay(Duration.ZERO)
+              .magazineBytes(0)
               .open();
       for (int node : new int[] {DEVICE, ARENA}) {
         memory.device(node).online();

@@ -76,7 +76,7 @@ public abstract class AllocatorFixture {
 
   static NodeAllocator.Builder builder(MemorySource source) {
     NodeAllocator.Builder builder =
-        NodeAllocator.builder().source(source).deviceNodes(NodeMask.EMPTY);
+        NodeAllocator.builder().source(source).deviceNodes(NodeMask.EMPTY).magazineBytes(0);
     for (Node node : source.machine().nodes()) {
       if (node.hasMemory()) {
         builder.capacity(node.id(), Math.min(CAPACITY, node.bytes()));

@@ -99,7 +99,8 @@ final class AllocatorThreadsTest {
         NodeAllocator.builder()
             .source(source)
             .deviceArena(ARENA, 0, UNIT)
-            .purgeDelay(Duration.ZERO);
+            .purgeDelay(Duration.ZERO)
+            .magazineBytes(0);
     CAPACITIES.forEach(builder::capacity);
     return builder.open();
   }

@@ -109,7 +109,12 @@ final class EvictionRaceTest {
 
   @BeforeEach
   void open() {
-    memory = NodeAllocator.builder().source(source).capacity(DEVICE, DEVICE_BYTES).open();
+    memory =
+        NodeAllocator.builder()
+            .source(source)
+            .capacity(DEVICE, DEVICE_BYTES)
+            .magazineBytes(0)
+            .open();
     device = memory.device(DEVICE);
   }
 

@@ -27,6 +27,8 @@ import org.cdmalloc.topology.NodeMask;
 import org.cdmalloc.topology.SpillMode;
 import org.cdmalloc.topology.Zonelist;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The allocator on machines larger than any that runs tests: nodes of 64 GiB, and 64 of them, over
@@ -64,7 +66,12 @@ final class LargeMachineTest {
   }
 
   private static NodeAllocator open(AddressOnlySource source) {
-    NodeAllocator.Builder builder = NodeAllocator.builder().source(source);
+    return open(source, 0);
+  }
+
+  private static NodeAllocator open(AddressOnlySource source, long magazineBytes) {
+    NodeAllocator.Builder builder =
+        NodeAllocator.builder().source(source).magazineBytes(magazineBytes);
     source.machine().withMemory().stream().forEach(node -> builder.capacity(node, NODE_BYTES));
     return builder.purgeDelay(Duration.ZERO).open();
   }
@@ -147,19 +154,20 @@ final class LargeMachineTest {
     }
   }
 
-  @Test
-  void blocksOfAllSizesNeverOverlap() {
+  @ParameterizedTest
+  @ValueSource(longs = {0, 4 << 20})
+  void blocksOfAllSizesNeverOverlap(long magazineBytes) {
     long seed = Long.getLong("seed", 20170308L);
     SplittableRandom random = new SplittableRandom(seed);
     AddressOnlySource source = AddressOnlySource.of(oneNode());
-    try (NodeAllocator memory = open(source)) {
+    try (NodeAllocator memory = open(source, magazineBytes)) {
       long first = firstByte(memory, Placement.onNode(0));
       TreeMap<Long, Long> live = new TreeMap<>();
       List<Long> addresses = new ArrayList<>();
       for (int step = 0; step < 100_000; step++) {
         String at = "step=" + step + "; replay with -Dseed=" + seed;
         if (random.nextInt(3) < 2) {
-          long bytes = 1 + random.nextLong(1L << (12 + random.nextInt(22)));
+          long bytes = 1 + random.nextLong(1L << (4 + random.nextInt(30)));
           long address = memory.tryAllocate(bytes, Placement.onNode(0));
           if (address != 0) {
             Map.Entry<Long, Long> below = live.floorEntry(address);
@@ -180,6 +188,7 @@ final class LargeMachineTest {
         }
       }
       addresses.forEach(memory::free);
+      memory.trim();
       assertWhole(memory, source, 0);
     }
   }

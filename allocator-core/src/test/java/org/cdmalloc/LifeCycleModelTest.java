@@ -48,6 +48,7 @@ final class LifeCycleModelTest {
         .source(AddressOnlySource.of(machine()))
         .capacity(HOME, 1024 * MEBIBYTE)
         .watermarks(HOME, Marks.NONE)
+        .magazineBytes(0)
         .open();
   }
 

@@ -472,6 +472,23 @@ final class MagazineTest {
   }
 
   @Test
+  void aThreadKeeps4MebibytesWhereNothingIsSaid() {
+    long nodeBytes = 512 * MEBIBYTE;
+    AddressOnlySource large =
+        AddressOnlySource.of(Machine.builder().node(Node.of(0, "0", nodeBytes)).build());
+    try (NodeAllocator told = NodeAllocator.builder().source(large).capacity(0, nodeBytes).open()) {
+      assertEquals(16, told.usableBytes(told.allocate(1)));
+      List<Long> blocks = new ArrayList<>();
+      for (int i = 0; i < 1000; i++) {
+        blocks.add(told.allocate((64 - i % 8 * 4) << 10));
+      }
+      blocks.forEach(told::free);
+      long keptBytes = told.report().node(0).magazines().threadBytes();
+      assertTrue(keptBytes > 3 * MEBIBYTE && keptBytes <= 4 * MEBIBYTE, "kept=" + keptBytes);
+    }
+  }
+
+  @Test
   void magazinesAreNothingOrLargeEnough() {
     NodeAllocator.Builder builder = NodeAllocator.builder();
     for (long bytes : new long[] {-1, 1, (128 << 10) - 1}) {

@@ -138,6 +138,7 @@ final class ModelAllocator {
       ModelMachine machine, ModelMachine.Options options, MemorySource source) {
     NodeAllocator.Builder builder =
         NodeAllocator.builder()
+            .magazineBytes(0)
             .source(source)
             .deviceNodes(machine.devices())
             .purgeDelay(Duration.ZERO);

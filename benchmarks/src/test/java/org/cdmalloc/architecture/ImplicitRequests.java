@@ -18,6 +18,8 @@ final class ImplicitRequests extends RequestMix {
     Placement.weightedInterleave(Map.of(1, 2, 3, 1))
   };
 
+  private static final long MAGAZINE_BYTES = 128 << 10;
+
   private static final Placement NODE_0 = Placement.onNode(0);
 
   private final NodeMask devices;
@@ -31,7 +33,7 @@ final class ImplicitRequests extends RequestMix {
    * @param seed of what is random
    */
   ImplicitRequests(int[] devices, boolean fallsBack, long seed) {
-    super(devices, seed);
+    super(devices, seed, MAGAZINE_BYTES);
     this.devices = NodeMask.of(devices);
     this.fallsBack = fallsBack;
   }
@@ -45,12 +47,14 @@ final class ImplicitRequests extends RequestMix {
       fill(placement).run();
     }
     fill(NODE_0).run();
+    system.stream().forEach(node -> exchange(Placement.onNode(node)));
     mix(2_000, PLACEMENTS);
   }
 
   @Override
   public void run() {
     mix(4_000, PLACEMENTS);
+    exchange(NODE_0);
     if (fallsBack) {
       Runnable free = fill(NODE_0);
       mix(4_000, PLACEMENTS);

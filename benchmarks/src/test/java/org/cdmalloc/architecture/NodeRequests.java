@@ -12,7 +12,8 @@ final class NodeRequests extends RequestMix {
   private final Placement placement;
 
   NodeRequests(int[] devices, int node, long seed) {
-    super(devices, seed);
+    // Of a node blocks are kept ready, and of a device none: that alone would differ.
+    super(devices, seed, 0);
     boolean isDevice = NodeMask.of(devices).contains(node);
     placement = isDevice ? memory.device(node).placement() : Placement.onNode(node);
     if (!isDevice) {

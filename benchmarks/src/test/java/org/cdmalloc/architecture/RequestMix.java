@@ -30,8 +30,10 @@ abstract class RequestMix implements Scenario {
   /** So often memory goes back to the platform that must then be asked for again. */
   private static final int TRIM_EVERY = 20;
 
+  private static final int BATCH = 64;
   private static final int MOST_LIVE = 12;
   private static final int[] SIZES = {0, 1, PAGE, PAGE + 1, 12 << 10, 67 << 10, 300 << 10};
+  private static final int MOST_SHARED = 16 << 10;
   private static final int[] ALIGNMENTS = {1, PAGE, 64 << 10};
 
   final NodeAllocator memory;
@@ -42,7 +44,7 @@ abstract class RequestMix implements Scenario {
   /** Blocks that live as long as the allocator. */
   private final List<Long> residents = new ArrayList<>();
 
-  RequestMix(int[] devices, long seed) {
+  RequestMix(int[] devices, long seed, long magazineBytes) {
     Machine.Builder machine = Machine.builder();
     for (int node = 0; node < NODES; node++) {
       machine.node(
@@ -55,6 +57,7 @@ abstract class RequestMix implements Scenario {
         NodeAllocator.builder()
             .source(EmulatedSource.of(machine.build(), PAGE, caller::get))
             .deviceNodes(NodeMask.of(devices))
+            .magazineBytes(magazineBytes)
             .purgeDelay(Duration.ZERO)
             .auditPeriod(Duration.ZERO);
     for (int node = 0; node < NODES; node++) {
@@ -80,6 +83,24 @@ abstract class RequestMix implements Scenario {
       blocks.add(block);
     }
     return () -> blocks.forEach(memory::free);
+  }
+
+  /** Takes and frees more of each size than a thread keeps ready, and again of what it left. */
+  final void exchange(Placement placement) {
+    caller.set(0);
+    List<Long> blocks = new ArrayList<>();
+    for (int bytes : SIZES) {
+      for (int alignment : ALIGNMENTS) {
+        for (int i = 0; i < 2 * BATCH; i++) {
+          long block = memory.at(placement).allocate(Math.min(bytes, MOST_SHARED), alignment);
+          blocks.add(block);
+          if (blocks.size() == BATCH) {
+            blocks.forEach(memory::free);
+            blocks.clear();
+          }
+        }
+      }
+    }
   }
 
   private long tryPage(Placement placement) {

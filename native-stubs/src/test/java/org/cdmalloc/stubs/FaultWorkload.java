@@ -114,6 +114,7 @@ final class FaultWorkload {
                     .capacity(0, 32 * MEBIBYTE)
                     .capacity(1, 16 * MEBIBYTE)
                     .deviceArena(ARENA, 1, DEVICE_BYTES)
+                    .magazineBytes(0)
                     .open());
     if (!seesMemory) {
       fillBeyondTheNode();

@@ -126,7 +126,7 @@ final class PlacementTable {
 
     private NodeAllocator open(MemorySource source) {
       NodeAllocator.Builder builder =
-          NodeAllocator.builder().source(source).purgeDelay(Duration.ZERO);
+          NodeAllocator.builder().source(source).purgeDelay(Duration.ZERO).magazineBytes(0);
       machine.withMemory().stream().forEach(node -> builder.capacity(node, CAPACITY));
       return builder.open();
     }

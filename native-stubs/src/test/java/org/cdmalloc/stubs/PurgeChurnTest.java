@@ -122,7 +122,15 @@ final class PurgeChurnTest {
           }
           return null;
         });
-    ExecutorService threads = Executors.newFixedThreadPool(tasks.size());
+    List<Thread> started = new ArrayList<>();
+    ExecutorService threads =
+        Executors.newFixedThreadPool(
+            tasks.size(),
+            task -> {
+              Thread thread = new Thread(task);
+              started.add(thread);
+              return thread;
+            });
     try {
       for (Future<Void> done : threads.invokeAll(tasks)) {
         done.get();
@@ -131,6 +139,10 @@ final class PurgeChurnTest {
       throw new AssertionError("replay with -Dseed=" + SEED, e.getCause());
     } finally {
       threads.shutdownNow();
+    }
+    // What a thread keeps ready is taken from it once it is dead.
+    for (Thread thread : started) {
+      thread.join();
     }
   }
 

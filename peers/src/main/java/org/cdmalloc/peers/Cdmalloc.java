@@ -7,31 +7,29 @@ import org.cdmalloc.NodeAllocator;
 
 /** cdmalloc, on whatever this host offers. */
 final class Cdmalloc {
-  /** What a thread keeps ready: more than the blocks that a benchmark has at a time. */
-  private static final long MAGAZINE_BYTES = 8 << 20;
-
   private Cdmalloc() {}
 
   /** The one place that says how the allocator is set up. */
-  private static NodeAllocator open(Checks checks, long magazineBytes) {
-    return NodeAllocator.builder().checks(checks).magazineBytes(magazineBytes).open();
+  private static NodeAllocator.Builder builder(Checks checks) {
+    return NodeAllocator.builder().checks(checks);
   }
 
   /** Blocks by address. */
   static final class Addresses extends AddressPeer {
     private final NodeAllocator memory;
 
-    private Addresses(Checks checks, long magazineBytes) {
-      memory = open(checks, magazineBytes);
+    private Addresses(NodeAllocator.Builder builder) {
+      memory = builder.open();
     }
 
+    /** As the allocator is by default, but for the checks. */
     static Addresses keptReady(Checks checks) {
-      return new Addresses(checks, MAGAZINE_BYTES);
+      return new Addresses(builder(checks));
     }
 
-    /** As the allocator is by default: every block is asked of its zone, and has whole pages. */
+    /** Every block is asked of its zone, and has whole pages. */
     static Addresses ofTheZone() {
-      return new Addresses(Checks.STANDARD, 0);
+      return new Addresses(builder(Checks.STANDARD).magazineBytes(0));
     }
 
     @Override
@@ -52,7 +50,7 @@ final class Cdmalloc {
 
   /** Buffers: of zeros, or with whatever was in the memory before. */
   static final class Buffers extends HandlePeer<ByteBuffer> {
-    private final NodeAllocator memory = open(Checks.STANDARD, MAGAZINE_BYTES);
+    private final NodeAllocator memory = builder(Checks.STANDARD).open();
     private final boolean zeroed;
 
     Buffers(boolean zeroed) {

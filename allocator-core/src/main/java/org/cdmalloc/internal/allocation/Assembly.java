@@ -215,7 +215,7 @@ public final class Assembly {
     BackedZone zone = BackedZone.ofNode(node, node, capacityBytes, marks, source);
     long limitBytes = Math.min(settings.magazineBytes(), capacityBytes / MAGAZINE_SHARE);
     if (limitBytes >= LEAST_MAGAZINE_BYTES) {
-      zone.keepReady(allocation.threads(), node, limitBytes);
+      zone.keepReady(allocation.threads(), limitBytes);
     }
     return zone;
   }

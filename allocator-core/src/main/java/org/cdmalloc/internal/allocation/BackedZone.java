@@ -209,10 +209,9 @@ public final class BackedZone implements Home {
    * Lets threads keep blocks of this zone ready. Called before the zone serves anybody.
    *
    * @param kept the magazines of all threads
-   * @param id the number of this zone among those that have magazines
    * @param limitBytes what one thread may keep
    */
-  void keepReady(ThreadMagazines kept, int id, long limitBytes) {
+  void keepReady(ThreadMagazines kept, long limitBytes) {
     Depot.Memory memory =
         new Depot.Memory() {
           @Override
@@ -244,7 +243,7 @@ public final class BackedZone implements Home {
     depot = new Depot(memory, base, zone.regionPages(), limitBytes);
     slabs = depot.index();
     threads = kept;
-    magazineId = id;
+    magazineId = kept.addZone();
   }
 
   /** Returns what threads keep ready of this zone, or null where they keep nothing. */

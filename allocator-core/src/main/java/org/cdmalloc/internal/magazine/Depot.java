@@ -90,7 +90,7 @@ public final class Depot {
   /** And not more than this, if that is not less than two blocks. */
   private static final int MAGAZINE_BYTES = 1 << 20;
 
-  /** What a thread is given at once of slabs: it may never want more of the class. */
+  /** What a thread is given at once of slabs, and not more than half a magazine. */
   private static final int FILL_BYTES = 64 << 10;
 
   /** A magazine is at most this part of what a thread may keep. */
@@ -189,6 +189,12 @@ public final class Depot {
     return capacities[sizeClass] > 0;
   }
 
+  /** Returns how many blocks of a class a thread is given at once of slabs, at most. */
+  int mostFilled(int sizeClass) {
+    int bytes = SizeClasses.bytes(sizeClass);
+    return Math.max(1, Math.min(capacities[sizeClass] / 2, FILL_BYTES / bytes));
+  }
+
   /** Returns what a magazine of a class can hold. */
   long magazineBytes(int sizeClass) {
     return (long) capacities[sizeClass] * SizeClasses.bytes(sizeClass);
@@ -218,11 +224,12 @@ public final class Depot {
    *
    * @param sizeClass the class
    * @param none an empty magazine, or one that can hold nothing
+   * @param most how many blocks to take if they come from slabs, positive
    * @param floorPages how many pages must stay free if a run is needed
    * @return a magazine, or null if there is no room; then the empty one is still its thread's
    */
-  long[] exchange(int sizeClass, long[] none, int floorPages) {
-    long[] magazine = exchange(sizeClass, none);
+  long[] exchange(int sizeClass, long[] none, int most, int floorPages) {
+    long[] magazine = exchange(sizeClass, none, most);
     if (magazine != null || isClosed()) {
       return magazine;
     }
@@ -236,7 +243,7 @@ public final class Depot {
       long[] empty = none.length > 1 ? none : anEmpty(sizeClass);
       slabs.open(sizeClass, Zone.page(run), !Zone.isWritten(run));
       done = true;
-      return filled(sizeClass, empty);
+      return filled(sizeClass, empty, most);
     } finally {
       lock.unlock();
       if (!done) {
@@ -245,14 +252,14 @@ public final class Depot {
     }
   }
 
-  private long[] exchange(int sizeClass, long[] none) {
+  private long[] exchange(int sizeClass, long[] none, int most) {
     lock();
     try {
       if (isClosed()) {
         return null;
       }
       if (fulls[sizeClass] == 0) {
-        return filled(sizeClass, none);
+        return filled(sizeClass, none, most);
       }
       keepEmpty(sizeClass, none);
       return takeFull(sizeClass);
@@ -280,14 +287,13 @@ public final class Depot {
     outBytes += blocks * SizeClasses.bytes(sizeClass);
   }
 
-  /** Fills a magazine from slabs, half at most; returns null if they have nothing. */
-  private long[] filled(int sizeClass, long[] none) {
+  /** Fills a magazine from slabs; returns null if they have nothing. */
+  private long[] filled(int sizeClass, long[] none, int most) {
     if (!slabs.has(sizeClass)) {
       return null;
     }
     long[] magazine = none.length > 1 ? none : anEmpty(sizeClass);
-    int most = Math.min((magazine.length - 1) / 2, FILL_BYTES / SizeClasses.bytes(sizeClass));
-    magazine[0] = slabs.take(sizeClass, magazine, 1, Math.max(1, most));
+    magazine[0] = slabs.take(sizeClass, magazine, 1, most);
     out(sizeClass, magazine[0]);
     reverse(magazine);
     return magazine;

@@ -53,6 +53,12 @@ public final class Magazines {
   private final long[][] loaded = new long[SizeClasses.count()][];
   private final long[][] previous = new long[SizeClasses.count()][];
 
+  /**
+   * How many blocks of a class are taken of slabs the next time: a thread may want one of each
+   * class, or many of one.
+   */
+  private final byte[] fills = new byte[SizeClasses.count()];
+
   /** Counted for blocks that were not taken out of a choice. */
   private final long[] events = new long[NumaEvents.COMBINATIONS];
 
@@ -70,6 +76,7 @@ public final class Magazines {
     this.limitBytes = depot.limitBytes();
     Arrays.fill(loaded, NOTHING);
     Arrays.fill(previous, NOTHING);
+    Arrays.fill(fills, (byte) 1);
   }
 
   /**
@@ -173,10 +180,12 @@ public final class Magazines {
     if (keptBytes > limitBytes - depot.magazineBytes(sizeClass)) {
       shed();
     }
-    long[] magazine = depot.exchange(sizeClass, loaded[sizeClass], floorPages);
+    int most = Math.min(fills[sizeClass], depot.mostFilled(sizeClass));
+    long[] magazine = depot.exchange(sizeClass, loaded[sizeClass], most, floorPages);
     if (magazine == null) {
       return NONE;
     }
+    fills[sizeClass] = (byte) Math.min(2 * most, Byte.MAX_VALUE);
     loaded[sizeClass] = magazine;
     keptBytes += magazine[0] * SizeClasses.bytes(sizeClass);
     return pop(sizeClass, magazine, (int) magazine[0]);
@@ -278,6 +287,7 @@ public final class Magazines {
         }
       }
       bringBack(most);
+      fills[most] = 1;
     }
   }
 

@@ -36,6 +36,7 @@ public final class ThreadMagazines {
 
   // Guarded by lock.
   private final List<MagazineSet> sets = new ArrayList<>();
+  private int zoneCount;
   private boolean closed;
 
   /** Makes none yet. */
@@ -46,6 +47,20 @@ public final class ThreadMagazines {
       stripes[i] = new MagazineSet(null);
     }
     sets.addAll(Arrays.asList(stripes));
+  }
+
+  /**
+   * Has magazines of one more zone.
+   *
+   * @return the number of the zone; they are counted from 0
+   */
+  public int addZone() {
+    lock.lock();
+    try {
+      return zoneCount++;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
