@@ -624,6 +624,51 @@ final class MagazineTest {
   }
 
   @Test
+  void aRequestThatIsTooLargeLeavesMagazinesAsTheyAre() {
+    Placement there = Placement.onNode(0);
+    memory.free(memory.allocate(3000, there));
+    MagazineReport before = node(0).magazines();
+    assertTrue(before.threadBytes() > 0);
+    assertEquals(0, memory.tryAllocate(CAPACITY + 1, there));
+    assertEquals(before.threadBytes(), node(0).magazines().threadBytes());
+    assertEquals(before.idleBytes(), node(0).magazines().idleBytes());
+    // One that can have all of it gets all of it.
+    assertNotEquals(0, memory.tryAllocate(CAPACITY, there));
+  }
+
+  @Test
+  void blocksAboveAnEighthOfTheLimitAreNotKeptReady() {
+    // A thread keeps a 64th of the node: 1 MiB.
+    memory.free(memory.allocate(128 << 10));
+    long keptBytes = node(0).magazines().threadBytes();
+    assertEquals(128 << 10, keptBytes);
+    memory.free(memory.allocate((128 << 10) + 1));
+    memory.free(memory.allocate(MEBIBYTE));
+    assertEquals(keptBytes, node(0).magazines().threadBytes());
+    assertEquals(keptBytes, node(0).capacityBytes() - freeInZone());
+  }
+
+  @Test
+  void nodesMayHaveAnyNumbers() {
+    AddressOnlySource sparse =
+        AddressOnlySource.of(
+            Machine.builder()
+                .node(Node.of(7, "0", CAPACITY))
+                .node(Node.of(1000, "1", CAPACITY))
+                .build());
+    try (NodeAllocator far = NodeAllocator.builder().source(sparse).open()) {
+      for (int node : new int[] {1000, 7, 1000}) {
+        long block = far.allocate(100, Placement.onNode(node));
+        far.free(block);
+        assertEquals(block, far.allocate(100, Placement.onNode(node)));
+        far.free(block);
+      }
+      assertTrue(far.report().node(7).magazines().threadBytes() > 0);
+      assertTrue(far.report().node(1000).magazines().threadBytes() > 0);
+    }
+  }
+
+  @Test
   void noBlockIsGivenOutTwiceThoughSlabsComeAndGo() {
     Set<Long> live = new HashSet<>();
     for (int round = 0; round < 20; round++) {

@@ -402,7 +402,7 @@ public final class AllocationPath {
       ZonePath path, int pages, int sizeClass, int alignOrder, BlockOwner owner) {
     long found = walk(path, pages, sizeClass, alignOrder, owner);
     if (found < 0) {
-      boolean wereKept = bringBack(path);
+      boolean wereKept = bringBack(path, pages);
       boolean wereIdle = returnIdle(path);
       found = wereKept || wereIdle ? walk(path, pages, sizeClass, alignOrder, owner) : found;
     }
@@ -435,13 +435,19 @@ public final class AllocationPath {
     return NONE;
   }
 
-  /** Brings back what threads keep ready of the zones of a path; tells whether there was any. */
-  private boolean bringBack(ZonePath path) {
+  /**
+   * Brings back what threads keep ready of the zones of a path where that can make room for so many
+   * pages: nobody loses what is ready to a request that is too large.
+   *
+   * @return whether there was any
+   */
+  private boolean bringBack(ZonePath path, int pages) {
     List<BackedZone> keep = new ArrayList<>();
     for (int i = 0; i < path.length(); i++) {
-      Depot depot = path.zone(i).depot();
-      if (depot != null && depot.hasRuns()) {
-        keep.add(path.zone(i));
+      BackedZone zone = path.zone(i);
+      Depot depot = zone.depot();
+      if (depot != null && depot.runPages() >= Math.max(1, pages - zone.zone().freePages())) {
+        keep.add(zone);
       }
     }
     if (!keep.isEmpty()) {

@@ -214,10 +214,19 @@ public final class Assembly {
       Settings settings) {
     BackedZone zone = BackedZone.ofNode(node, node, capacityBytes, marks, source);
     long limitBytes = Math.min(settings.magazineBytes(), capacityBytes / MAGAZINE_SHARE);
-    if (limitBytes >= LEAST_MAGAZINE_BYTES) {
-      zone.keepReady(allocation.threads(), limitBytes);
+    if (limitBytes < LEAST_MAGAZINE_BYTES) {
+      return zone;
     }
-    return zone;
+    boolean done = false;
+    try {
+      zone.keepReady(allocation.threads(), limitBytes);
+      done = true;
+      return zone;
+    } finally {
+      if (!done) {
+        zone.close();
+      }
+    }
   }
 
   private static Upkeep upkeep(

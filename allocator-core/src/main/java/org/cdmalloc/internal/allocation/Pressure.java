@@ -13,9 +13,9 @@ interface Pressure {
    */
   void wakeFor(int pages);
 
-  /** Tells whether pages may still come of what was told. */
+  /** Tells whether memory may still come of what was told. */
   boolean isBusy();
 
-  /** Returns how often pages came; never less than before. */
+  /** Returns how often memory came; never less than before. */
   long gains();
 }

@@ -186,7 +186,7 @@ public final class Reclaim {
     return System.nanoTime() + patienceNanos;
   }
 
-  /** Returns how often shrinkers gave pages to zones of a path. */
+  /** Returns how often shrinkers gave memory to zones of a path. */
   static long gains(ZonePath path) {
     long gains = 0;
     for (int i = 0; i < path.length(); i++) {

@@ -36,7 +36,7 @@ final class Reclaimer implements Pressure, Runnable {
    * without a request that meets a pass is dropped: the marks are looked at again by the next request.
    *
    * Progress: a pass ends, for it goes on only after a round in which a shrinker said that it freed
-   * something and pages were freed while it ran; or at once when the zone is another reclaimer's, or
+   * something and memory was freed while it ran, in pages or in slabs; or at once when the zone is another reclaimer's, or
    * nobody's. A shrinker that blocks keeps the state word at RUNNING; who waits does so with a bound.
    * Shrinkers are called without any lock.
    *
@@ -81,7 +81,7 @@ final class Reclaimer implements Pressure, Runnable {
    *
    * @param node the node, for messages
    * @param worker runs the passes, one at a time
-   * @param changed told when pages came, and when a pass ended
+   * @param changed told when memory came, and when a pass ended
    * @param nanoTime the clock
    */
   Reclaimer(int node, Executor worker, Runnable changed, LongSupplier nanoTime) {
@@ -225,7 +225,8 @@ final class Reclaimer implements Pressure, Runnable {
   }
 
   private boolean call(Registered registered, BackedZone target, long bytes) {
-    long before = target.zone().returnedPages();
+    long pagesBefore = target.zone().returnedPages();
+    long liveBytesBefore = target.kept().liveBytes();
     long hint = 0;
     try {
       hint = registered.shrinker.shrink(bytes);
@@ -238,7 +239,9 @@ final class Reclaimer implements Pressure, Runnable {
     }
     // What it freed is in this thread's magazines.
     target.bringKeptBack();
-    boolean came = target.zone().returnedPages() != before;
+    // Where no slab became empty, what it freed still serves requests of that size.
+    boolean came =
+        target.zone().returnedPages() != pagesBefore || target.kept().liveBytes() < liveBytesBefore;
     if (came) {
       gains.incrementAndGet();
       changed.run();

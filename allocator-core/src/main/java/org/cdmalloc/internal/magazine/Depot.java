@@ -189,7 +189,7 @@ public final class Depot {
     return capacities[sizeClass] > 0;
   }
 
-  /** Returns how many blocks of a class a thread is given at once of slabs, at most. */
+  /** Returns how many blocks of a class a thread is given at once of slabs, at most 64. */
   int mostFilled(int sizeClass) {
     int bytes = SizeClasses.bytes(sizeClass);
     return Math.max(1, Math.min(capacities[sizeClass] / 2, FILL_BYTES / bytes));
@@ -419,14 +419,15 @@ public final class Depot {
   }
 
   /**
-   * Tells whether runs of the zone are slabs: then some of what the zone lacks may be in magazines.
+   * Returns how many pages of the zone are in slabs: of what the zone lacks, so much may be in
+   * magazines.
    *
-   * @return true if so
+   * @return 0 or more
    */
-  public boolean hasRuns() {
+  public int runPages() {
     lock();
     try {
-      return slabs.runs() > 0;
+      return slabs.pages();
     } finally {
       lock.unlock();
     }

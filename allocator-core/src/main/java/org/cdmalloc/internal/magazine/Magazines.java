@@ -54,8 +54,8 @@ public final class Magazines {
   private final long[][] previous = new long[SizeClasses.count()][];
 
   /**
-   * How many blocks of a class are taken of slabs the next time: a thread may want one of each
-   * class, or many of one.
+   * How many blocks of a class are taken of slabs the next time, at most what the depot says: a
+   * thread may want one of each class, or many of one.
    */
   private final byte[] fills = new byte[SizeClasses.count()];
 
@@ -180,12 +180,12 @@ public final class Magazines {
     if (keptBytes > limitBytes - depot.magazineBytes(sizeClass)) {
       shed();
     }
-    int most = Math.min(fills[sizeClass], depot.mostFilled(sizeClass));
+    int most = fills[sizeClass];
     long[] magazine = depot.exchange(sizeClass, loaded[sizeClass], most, floorPages);
     if (magazine == null) {
       return NONE;
     }
-    fills[sizeClass] = (byte) Math.min(2 * most, Byte.MAX_VALUE);
+    fills[sizeClass] = (byte) Math.min(2 * most, depot.mostFilled(sizeClass));
     loaded[sizeClass] = magazine;
     keptBytes += magazine[0] * SizeClasses.bytes(sizeClass);
     return pop(sizeClass, magazine, (int) magazine[0]);
@@ -315,6 +315,8 @@ public final class Magazines {
       return false;
     }
     bringAllBack();
+    // Memory is short, or was just given back: who wants much of it again asks for it in steps.
+    Arrays.fill(fills, (byte) 1);
     epoch = now;
     return true;
   }

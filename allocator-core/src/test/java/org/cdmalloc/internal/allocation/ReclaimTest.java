@@ -65,6 +65,8 @@ final class ReclaimTest {
   private final Semaphore passed = new Semaphore(0);
 
   private final Map<Integer, Deque<Runnable>> passes = new HashMap<>();
+  private int pages = PAGES;
+  private long magazineBytes;
   private Assembly parts;
 
   /** Opens with attributes that differ from the defaults, and what makes the reclaim of a mask. */
@@ -78,7 +80,7 @@ final class ReclaimTest {
     Map<Integer, Long> capacities = new HashMap<>();
     Map<Integer, Marks> marks = new HashMap<>();
     for (int node = 0; node <= DEVICE; node++) {
-      capacities.put(node, (long) PAGES * PAGE);
+      capacities.put(node, (long) pages * PAGE);
       marks.put(node, new Marks(16 * PAGE, LOW * PAGE, HIGH * PAGE));
     }
     parts =
@@ -94,7 +96,7 @@ final class ReclaimTest {
                 Checks.STANDARD,
                 Duration.ZERO,
                 Duration.ZERO,
-                0),
+                magazineBytes),
             reclaim);
     parts.devices().get(DEVICE).online();
   }
@@ -351,6 +353,34 @@ final class ReclaimTest {
     assertEquals(0, on(0).tryAllocate((PAGES + 1) * (long) PAGE, 1));
     assertEquals(0, anywhere().tryAllocate((PAGES - LOW + 1) * (long) PAGE, 1));
     assertEquals(List.of(), calls());
+  }
+
+  @Test
+  void whatACacheFreesOfSlabsServesRequestsOfThatSize() {
+    pages = 8 * PAGES;
+    magazineBytes = 1 << 20;
+    openDirect(Map.of());
+    List<Long> all = new ArrayList<>();
+    for (long block = on(0).tryAllocate(3000, 1); block != 0; block = on(0).tryAllocate(3000, 1)) {
+      all.add(block);
+    }
+    // One of ten: no slab becomes empty.
+    int freePages = free(0);
+    Deque<Long> cached = new ArrayDeque<>();
+    for (int i = 0; i < all.size(); i += 10) {
+      cached.add(all.get(i));
+    }
+    // A node that got nothing rests, so that the request alone calls shrinkers.
+    register(0, bytes -> 0);
+    assertEquals(0, on(0).tryAllocate(3000, 1));
+    register(
+        0,
+        bytes -> {
+          allocation().free(cached.remove());
+          return 3000;
+        });
+    assertNotEquals(0, on(0).tryAllocate(3000, 1));
+    assertEquals(freePages, free(0));
   }
 
   @Test

@@ -166,6 +166,25 @@ final class MagazinesTest {
     assertEquals(List.of(64), fills(classOf(64), 1));
   }
 
+  @Test
+  void whereMagazinesWereAskedBackAMissTakesOneBlockFirstAgain() {
+    assertEquals(List.of(1, 2, 4, 8, 16), fills(classOf(64), 5));
+    depot.moveEpoch();
+    magazines.put(classOf(1024), take(classOf(1024)));
+    depot.flush(false);
+    magazines.put(classOf(64), take(classOf(64)));
+    assertEquals(1024 + 64, kept().threadBytes());
+    assertEquals(List.of(2, 4), fills(classOf(64), 2));
+  }
+
+  @Test
+  void zonesAreNumberedOneAfterTheOther() {
+    ThreadMagazines none = new ThreadMagazines();
+    assertEquals(0, none.addZone());
+    assertEquals(1, none.addZone());
+    assertEquals(2, none.addZone());
+  }
+
   /** Returns how many blocks of a class came with each of its next misses; they are not freed. */
   private List<Integer> fills(int sizeClass, int count) {
     List<Integer> fills = new ArrayList<>();
