@@ -31,6 +31,7 @@ abstract class RequestMix implements Scenario {
   private static final int TRIM_EVERY = 20;
 
   private static final int BATCH = 64;
+  private static final int FEW = 8;
   private static final int MOST_LIVE = 12;
   private static final int[] SIZES = {0, 1, PAGE, PAGE + 1, 12 << 10, 67 << 10, 300 << 10};
   private static final int MOST_SHARED = 16 << 10;
@@ -88,6 +89,7 @@ abstract class RequestMix implements Scenario {
   /** Takes and frees more of each size than a thread keeps ready, and again of what it left. */
   final void exchange(Placement placement) {
     caller.set(0);
+    takeCleanAndUsed(memory.at(placement));
     List<Long> blocks = new ArrayList<>();
     for (int bytes : SIZES) {
       for (int alignment : ALIGNMENTS) {
@@ -99,6 +101,21 @@ abstract class RequestMix implements Scenario {
             blocks.clear();
           }
         }
+      }
+    }
+  }
+
+  /** Takes buffers of memory that is new, and of memory that was used. */
+  private void takeCleanAndUsed(SystemMemory there) {
+    memory.trim();
+    for (int bytes : SIZES) {
+      for (int i = 0; i < 2 * FEW; i++) {
+        List<ByteBuffer> buffers = new ArrayList<>();
+        while (buffers.size() < FEW) {
+          buffers.add(there.allocateBufferUninitialized(bytes));
+          buffers.add(there.allocateBuffer(bytes));
+        }
+        buffers.forEach(memory::free);
       }
     }
   }
