@@ -4,8 +4,9 @@ package org.cdmalloc;
 /** How much the allocator does to find misuse of its memory. */
 public enum Checks {
   /**
-   * What costs next to nothing: addresses and second frees, but not who reads or writes a block.
-   * The default.
+   * What costs next to nothing: addresses and second frees, but not who reads or writes a block. Of
+   * two threads that free a block at once both may succeed where threads keep blocks ready ({@code
+   * Builder.magazineBytes}). The default.
    */
   STANDARD,
   /**

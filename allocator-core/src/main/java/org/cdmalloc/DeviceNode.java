@@ -291,8 +291,9 @@ public final class DeviceNode {
 
   /**
    * Pins a block on this node: moves it here if it lies elsewhere, locks it in memory, and asks the
-   * kernel where it lies. Any live block of the allocator will do; one that comes from elsewhere is
-   * charged to this capability while it lies here, and goes home when its last pin is closed.
+   * kernel where it lies. Any live block of the allocator will do, except one of several of a slab
+   * ({@link NodeAllocator.Builder#magazineBytes}); one that comes from elsewhere is charged to this
+   * capability while it lies here, and goes home when its last pin is closed.
    *
    * <p>Locked memory counts against what the process may lock (RLIMIT_MEMLOCK, {@code ulimit -l}).
    * Cost: what a move costs, a call of mlock(2) and one that asks where the pages are; two mappings
@@ -306,8 +307,8 @@ public final class DeviceNode {
    *     process move pages or see where they are
    * @throws NodeFailedException if the node was lost, or the one on which the block lies
    * @throws NativeCallException if the platform fails to lock the block
-   * @throws IllegalArgumentException as {@link #free(long)}; if the block shares an OS page with
-   *     others
+   * @throws IllegalArgumentException as {@link #free(long)}; if the block is one of several of a
+   *     slab, or shares an OS page with others
    * @throws MemoryCorruptionError as {@link #free(long)}
    * @throws IllegalStateException if the node is not online, the block is pinned on another node,
    *     or is lent and lies on another one; if the allocator is closed
@@ -377,7 +378,8 @@ public final class DeviceNode {
    * @throws NodeMemoryExhaustedException under {@link Checks#PARANOID}, if there is no room for the
    *     second block
    * @throws NodeFailedException if the node was lost, or the one on which the block lies
-   * @throws IllegalArgumentException as {@link #free(long)}
+   * @throws IllegalArgumentException as {@link #free(long)}; if the block is one of several of a
+   *     slab, which none of a holder's is
    * @throws MemoryCorruptionError as {@link #free(long)}
    * @throws IllegalStateException if the node is not online, or the allocator is closed
    */
@@ -530,7 +532,7 @@ public final class DeviceNode {
    * Returns a buffer over part of a live block, as {@link SystemMemory#buffer} does.
    *
    * @param address the part's first byte, anywhere in the block
-   * @param bytes its length, 0 … to the end of the block's last page
+   * @param bytes its length, 0 … to the end of the block's {@link #usableBytes}
    * @return a direct, big-endian buffer of exactly that capacity
    * @throws IllegalArgumentException if {@code bytes} is negative, the address is foreign, or the
    *     part ends outside the block

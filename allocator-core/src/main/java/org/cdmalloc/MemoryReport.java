@@ -153,8 +153,9 @@ public record MemoryReport(
 
   /**
    * Prints the free blocks of each order, as {@code /proc/buddyinfo} does. All free blocks of a
-   * node's own zone are there, committed or not; orders from 0, at least eleven of them as on most
-   * kernels, more where blocks can be larger than 4 MiB.
+   * node's own zone are there, committed or not, but not what threads keep ready, as the kernel
+   * leaves out what CPUs do; orders from 0, at least eleven of them as on most kernels, more where
+   * blocks can be larger than 4 MiB.
    *
    * @return a line per node that is online, each ended by a line feed; empty if there is none
    */

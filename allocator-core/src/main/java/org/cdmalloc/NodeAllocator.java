@@ -33,10 +33,11 @@ import org.cdmalloc.topology.NodeMask;
  *
  * <p>Buffers are direct, big-endian, exact in capacity and zeroed. Threads keep blocks ready, so
  * that nearly every call takes no lock ({@link Builder#magazineBytes}). Blocks of up to 16 KiB that
- * belong to no arena and no device share pages; all others have whole pages of 4 KiB. {@link
+ * belong to no arena and no device may share pages; all others have whole pages of 4 KiB. {@link
  * #free(long)} takes any live block from any thread; whatever is not the first byte of a live block
- * is detected, except that an address cannot show a second free after the block was given out
- * again, nor which of two threads that free it at once was wrong.
+ * is detected, with two exceptions: an address cannot show a second free after the block was given
+ * out again, and two threads that free a block at once may both succeed, unless {@link
+ * Checks#PARANOID} is set.
  *
  * <p>An allocator that is never closed keeps its memory, even when it can no longer be reached: raw
  * addresses may be in use.
@@ -311,7 +312,8 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * <p>What may still move it back or elsewhere is what moves any page (demotion, long-term pins, a
    * node that goes offline); {@link #residency(long)} asks.
    *
-   * @param address the block's first byte; the block consists of whole OS pages
+   * @param address the block's first byte; the block consists of whole OS pages, and is none of
+   *     several of a slab ({@link Builder#magazineBytes})
    * @param placement {@link Placement#onNode} or {@link DeviceNode#placement()}
    * @return where the pages are now; some may have stayed, each with its reason
    * @throws NodeMemoryExhaustedException if our capacity of the node has no room for the block, or
@@ -320,7 +322,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * @throws NodeAccessException if the placement names a device node without its capability, or the
    *     kernel does not let this process move pages and see where they are; nothing was moved
    * @throws IllegalArgumentException as {@link #free(long)}; if the placement is none of the two,
-   *     or the block shares a page with others
+   *     or the block is one of several of a slab, or shares an OS page with others
    * @throws MemoryCorruptionError as {@link #free(long)}
    * @throws IllegalStateException if closed, or the device node is not online
    */
@@ -374,6 +376,11 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * Gives the memory back to the kernel that is in no block, as far as it fills whole commit units
    * of 2 MiB; committed bytes of {@link #report()} fall by as much.
    *
+   * <p>Before that comes back what the caller keeps ready, what threads left that have ended, and
+   * what virtual threads share. Another thread that lives brings back what it keeps of a node when
+   * it next takes a block of the node out of its magazines, or frees one into them; the next trim,
+   * or the purge delay, gives that to the kernel.
+   *
    * @return the bytes that are committed no longer; 0 once closed
    * @throws NativeCallException if the platform fails to take some back; that counts as committed
    *     no longer, comes back into use first, and is offered again after that
@@ -391,7 +398,9 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
    * Asks the kernel where all committed memory lies, and compares that with where it was committed.
    * Kernels move pages later: when a node is taken offline, when memory is demoted to a slower
    * tier, when it is pinned for long. A commit unit of 2 MiB that is in no block and has a page
-   * elsewhere is given back at once, and comes again on its own node; blocks stay as they are.
+   * elsewhere is given back at once, and comes again on its own node; blocks stay as they are. What
+   * is kept ready counts as a block here, and may be in a new one next: {@link #trim()} first gives
+   * back what can be had of it.
    *
    * <p>A kernel's answer is out of date as soon as it moves a page. Figures per window of 64 MiB
    * are true together; requests that need new memory of that node wait meanwhile, others do not.
@@ -561,6 +570,9 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
      * insist on no node stop at the low mark, so that the rest serves those that do. By default min
      * is 1/256 of the capacity, low 1.25 times and high 1.5 times that.
      *
+     * <p>What is kept ready ({@link #magazineBytes}) is not free in this sense; it serves all
+     * requests, whatever the marks are.
+     *
      * @param node the node
      * @param marks the levels, in bytes; rounded down to whole pages of 4 KiB
      * @return this
@@ -614,6 +626,10 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
      * Sets after which time memory goes back to the kernel that no block used meanwhile: after one
      * to two delays. By default one second. A daemon thread sees to it.
      *
+     * <p>Of what is kept ready ({@link #magazineBytes}) that goes which no thread has any more,
+     * after two to three delays: what was handed over and no thread took since, and what threads
+     * left that have ended. What threads keep that live, and what virtual threads share, stays.
+     *
      * @param delay 10 ms … 1 day; zero for never: memory then goes back by {@link
      *     NodeAllocator#trim()} and {@link NodeAllocator#close()} only, and when a request needs it
      *     elsewhere or an audit finds it displaced. There is no thread if {@link #auditPeriod} is
@@ -646,27 +662,32 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
 
     /**
      * Limits what each thread may keep ready of each system node, in magazines, so that nearly
-     * every call of it takes no lock. By default 4 MiB, enough for most threads to have a few
-     * blocks of each size; a thread that allocates several MiB in blocks before it frees them gains
-     * by more, and many threads that seldom allocate keep less from each other with less. With 0
-     * every block is asked of its node's zone: it takes whole pages, the lowest that are free, and
-     * two locks.
+     * every call of it takes no lock. By default 4 MiB; a thread that allocates several MiB in
+     * blocks before it frees them gains by more, and many threads that seldom allocate keep less
+     * from each other with less. Blocks larger than an eighth of what a thread may keep, or than 1
+     * MiB, are never kept: each is asked of its node's zone, and takes whole pages, the lowest that
+     * are free, and two locks. With 0 every block is.
      *
-     * <p>With magazines, blocks of up to 16 KiB that belong to no arena and no device share pages:
-     * they have a multiple of 16 bytes and that alignment; {@link NodeAllocator#usableBytes} says
-     * how much, above 128 bytes at most an eighth more than was asked for, or a multiple of the
-     * alignment where one was, or whole pages where memory is short. They cannot be moved, pinned
-     * or lent. Larger ones are whole pages as without, of which those of 64 KiB to 1 MiB may be an
+     * <p>With magazines, blocks of up to 16 KiB, at an alignment of up to 4096, that belong to no
+     * arena, no device and no striped zone are cut from slabs, and may share pages: they have a
+     * multiple of 16 bytes and that alignment; {@link NodeAllocator#usableBytes} says how much,
+     * above 128 bytes at most an eighth more than was asked for, or a multiple of the alignment
+     * where one was, or whole pages where memory is short. They cannot be moved, pinned or lent.
+     * Larger ones are whole pages as without; those of more than 64 KiB that are kept may be an
      * eighth longer than was asked for. Of two threads that free a block at the same time, or free
      * it and begin to move, pin or lend it, both may succeed, and the memory is then given out
      * twice; {@link Checks#PARANOID} tells one of them. On which node its caller runs is asked
-     * every 1024 requests of a thread at a placement, and when its magazines have nothing.
+     * every 1024 requests of a thread at a placement, and when its magazines have nothing; for
+     * virtual threads each time.
      *
      * <p>Memory in magazines is in no block, and stays with its thread until that frees more than
      * it may keep, next uses the node's magazines after {@link NodeAllocator#trim()} or after a
-     * request found no memory, or has ended and the purge delay passed or memory ran short. Virtual
-     * threads share a few magazines. A thread keeps at most a 64th of a node's capacity, and of
-     * nodes of less than 8 MiB nothing.
+     * request found no memory, or has ended and the purge delay passed or memory ran short. So
+     * threads that rest may keep the limit each, however many they are. Virtual threads share a few
+     * magazines. What waits for whichever thread comes next is at most eight times the limit, and
+     * what is left in slabs. A thread keeps at most a 64th of a node's capacity, and of nodes of
+     * less than 8 MiB nothing. A slab takes a byte and a bit of the Java heap for each block that
+     * it is cut into: 7 % of its memory where these have 16 bytes, 0.4 % where they have 256.
      *
      * @param bytes what a thread may keep of each node, 0 or at least 128 KiB
      * @return this

@@ -127,7 +127,7 @@ public final class NodeArena implements AutoCloseable {
    * Returns a buffer over part of a live block, as {@link SystemMemory#buffer} does.
    *
    * @param address the part's first byte, anywhere in the block
-   * @param bytes its length, 0 … to the end of the block's last page
+   * @param bytes its length, 0 … to the end of the block's {@link #usableBytes}
    * @return a direct, big-endian buffer of exactly that capacity
    * @throws IllegalArgumentException if {@code bytes} is negative, the address is foreign, or the
    *     part ends outside the block

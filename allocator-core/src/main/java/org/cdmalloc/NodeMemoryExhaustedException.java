@@ -96,7 +96,8 @@ public final class NodeMemoryExhaustedException extends RuntimeException {
    * @param reason why it could not serve
    * @param wantedBytes what the request would have taken of it: whole pages of 4 KiB
    * @param capacityBytes the most that may be used of the node
-   * @param freeBytes what was left of the capacity for new blocks
+   * @param freeBytes what was left of the capacity for new blocks; what threads still keep ready is
+   *     not in it, the detail of a failed request tells how much that is
    * @param floorBytes what had to stay free: a mark for requests that do not insist on the node, 0
    *     for those that do
    * @param marks the node's levels of free memory

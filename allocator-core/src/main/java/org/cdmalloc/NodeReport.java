@@ -38,10 +38,12 @@ import org.cdmalloc.topology.Zonelist.Kind;
  * @param liveBlocks how many blocks of the node's own zone are live
  * @param marks the levels of free memory at which requests are turned away
  * @param freeBlocksPerOrder free blocks of 4 KiB · 2<sup>i</sup> in the node's own zone, committed
- *     or not, as in {@code /proc/buddyinfo}; together more than {@link #freeBytes()} where striped
- *     zones took a part of the capacity
+ *     or not, as in {@code /proc/buddyinfo}; what threads keep ready is not in them. Together more
+ *     than {@link #freeBytes()} where striped zones took a part of the capacity, less where blocks
+ *     are kept ready
  * @param counters what became of the requests for this node
- * @param magazines what threads keep ready of the node's own zone
+ * @param magazines what threads keep ready of the node's own zone; it is in {@link #freeBytes()}
+ *     and in {@link #cachedBytes()}
  */
 public record NodeReport(
     int node,

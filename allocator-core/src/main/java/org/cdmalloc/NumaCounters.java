@@ -8,7 +8,8 @@ package org.cdmalloc;
  *
  * <p>Counted in blocks, whatever their size, as the kernel counts an allocation of any order once.
  * A block of a striped zone, whose pages lie on several nodes, counts once, at the node of its
- * first page. A request that nobody could serve counts nowhere.
+ * first page. A request that nobody could serve counts nowhere. On which node a thread runs is
+ * asked as seldom as {@link Placement#LOCAL} says.
  *
  * <p>At rest {@code numaHit + numaMiss = localNode + otherNode} at each node, {@code interleaveHit
  * ≤ numaHit} at each node, and over all nodes the misses are as many as the foreign ones. While

@@ -11,6 +11,11 @@ import org.cdmalloc.topology.NodeMask;
  * Where a block shall lie: the kernel's memory policies with the kernel's meaning
  * (set_mempolicy(2)). Immutable, safe for use by any number of threads, free of reference to any
  * allocator except for a device placement, which only its {@link DeviceNode} hands out.
+ *
+ * <p>What threads keep ready of a node ({@link NodeAllocator.Builder#magazineBytes}) comes back for
+ * a request when no node of its placement has room, not before: {@link #LOCAL}, {@link #preferred}
+ * and all others that allow several nodes go on to the next one while other threads keep memory of
+ * the first.
  */
 public final class Placement {
   /** What a placement asks for. */
@@ -36,6 +41,10 @@ public final class Placement {
   /**
    * On the node whose CPU runs the calling thread, else on the next nearest system node. Implicit:
    * no node is named, so no device node is ever used.
+   *
+   * <p>On which node a platform thread runs is not asked for each block that it has ready: every
+   * 1024 requests at one placement, and when it has none. That holds for all placements that go by
+   * the caller.
    */
   public static final Placement LOCAL = new Placement(Mode.LOCAL, NodeMask.EMPTY);
 

@@ -13,7 +13,8 @@ package org.cdmalloc;
  * they give something, until as much is free as its high mark; then they are left alone. If a
  * request that names the node, or gets so far, finds nothing, they are called at least once. A node
  * whose {@link NodeAttributes#reclaim()} is false is never looked at: its shrinkers may be
- * registered, and are not called.
+ * registered, and are not called. What can be had of what threads keep ready of the node ({@link
+ * NodeAllocator.Builder#magazineBytes}) is taken first.
  *
  * <p><b>Where.</b> On a daemon thread of the node, so that a shrinker which blocks holds up this
  * node's reclaim alone; requests that need it wait a bounded time. No lock of the allocator is
@@ -33,7 +34,7 @@ public interface Shrinker {
    * @return about how much was freed; 0 or less if there is nothing left to give. A hint: a
    *     shrinker is called again only if it says that it freed something and pages of the node came
    *     free meanwhile. Interleaved blocks are pages of a node again once their memory went back to
-   *     the kernel
+   *     the kernel, blocks of a slab once the last of them is free
    */
   long shrink(long bytes);
 }

@@ -8,16 +8,18 @@ import java.nio.ByteBuffer;
  * or at one that the request names. What is handed this interface can neither reach a device node
  * that it was not given a {@link Placement} of, nor close the allocator.
  *
- * <p><b>Blocks.</b> A block takes whole pages of 4 KiB. Its address is a multiple of 4096. The
- * block is live until it is freed, by any thread and through any object of the same allocator, or
- * until the allocator is closed.
+ * <p><b>Blocks.</b> A block takes whole pages of 4 KiB. Its address is a multiple of 4096. Where
+ * threads keep blocks ready, most of up to 16 KiB are cut from slabs instead, several from each:
+ * they may share pages, and size and address are multiples of 16. {@link
+ * NodeAllocator.Builder#magazineBytes} says which are. The block is live until it is freed, by any
+ * thread and through any object of the same allocator, or until the allocator is closed.
  *
  * <p><b>Buffers</b> are direct, big-endian and exact in capacity. Whether they hold zeros says
  * {@link Zeroing}; by default they do. A buffer must not be used after its block was freed.
  *
- * <p><b>Sizes</b> are in bytes, 0 or more; 0 counts as 1. A negative size is an {@link
- * IllegalArgumentException}. A size beyond all capacities is exhaustion: the block may fit
- * elsewhere.
+ * <p><b>Sizes</b> are in bytes, 0 or more; 0 counts as 1. They are rounded up: {@link #usableBytes}
+ * says to what. A negative size is an {@link IllegalArgumentException}. A size beyond all
+ * capacities is exhaustion: the block may fit elsewhere.
  *
  * <p><b>Exhaustion</b> is a {@link NodeMemoryExhaustedException} from {@code allocate…}, and 0 or
  * null from {@code tryAllocate…}. Nothing is taken then. Where nodes have shrinkers ({@link
@@ -52,8 +54,8 @@ public interface SystemMemory {
    * @param bytes its size
    * @param alignment a power of two, 1 … 2 MiB, the size of a huge page; up to 4096 every block has
    *     it that takes whole pages
-   * @return its address, a multiple of both 4096 and the alignment; of a block that shares pages
-   *     ({@code Builder.magazineBytes}), of 16 and the alignment
+   * @return its address, a multiple of both 4096 and the alignment; of a block of a slab, of 16 and
+   *     the alignment
    * @throws NodeMemoryExhaustedException if there is no room
    * @throws IllegalArgumentException if {@code bytes} is negative, or the alignment not as said
    * @throws IllegalStateException if the allocator is closed
@@ -171,8 +173,7 @@ public interface SystemMemory {
    * longer than any buffer, part after part can be seen. Its content is as it is.
    *
    * @param address the part's first byte, anywhere in the block
-   * @param bytes its length, 0 … to the end of the block's last page, or of its {@link
-   *     #usableBytes}
+   * @param bytes its length, 0 … to the end of the block's {@link #usableBytes}
    * @return a direct, big-endian buffer of exactly that capacity
    * @throws IllegalArgumentException if {@code bytes} is negative, the address is foreign, or the
    *     part ends outside the block
@@ -182,8 +183,9 @@ public interface SystemMemory {
   ByteBuffer buffer(long address, int bytes);
 
   /**
-   * Returns how many bytes of a block may be used: its size, rounded up to whole pages of 4 KiB; of
-   * a block that shares pages ({@code Builder.magazineBytes}), by less.
+   * Returns how many bytes of a block may be used: its size, rounded up to whole pages of 4 KiB;
+   * where threads keep blocks ready ({@link NodeAllocator.Builder#magazineBytes}), to the next size
+   * of those.
    *
    * @param address the block's first byte
    * @return bytes

@@ -25,7 +25,7 @@ abstract class BlockContract extends AllocatorFixture {
         // "they have a multiple of 16 bytes"
         long expected = cost(door, bytes, 1);
         assertEquals(expected, report(0).usedBytes() + report(ARENA).usedBytes(), door::name);
-        // "Its address is a multiple of 4096." "a multiple of 16 bytes and that alignment"
+        // "Its address is a multiple of 4096." "size and address are multiples of 16"
         assertEquals(0, block % (expected % PAGE == 0 ? PAGE : 16), door::name);
         // "how many bytes of a block may be used: its size, rounded up to whole pages of 4 KiB"
         assertEquals(expected, memory.usableBytes(block));

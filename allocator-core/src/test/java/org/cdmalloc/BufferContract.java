@@ -122,7 +122,7 @@ abstract class BufferContract extends AddressAllocatorContract {
         fill(whole, 0x11);
         // "the part's first byte, anywhere in the block"
         for (int at : new int[] {0, 1, PAGE - 1, PAGE, PAGE + 7, 9_999, end - 1}) {
-          // "its length, 0 … to the end of the block's last page"
+          // "its length, 0 … to the end of the block's usableBytes"
           for (int bytes : new int[] {0, 1, end - at}) {
             ByteBuffer part = view.buffer(block + at, bytes);
             assertExact(bytes, part);

@@ -191,12 +191,23 @@ final class MagazineTest {
   }
 
   @Test
-  void blocksThatSharePagesAreNotMovedAndOthersAre() {
+  void blocksOfASlabOfSeveralAreNotMovedAndOthersAre() {
     long small = memory.allocate(4096);
     String message =
         assertThrows(IllegalArgumentException.class, () -> memory.move(small, Placement.onNode(1)))
             .getMessage();
-    assertTrue(message.contains("block shares its pages with others: address=0x"), message);
+    String said =
+        ", bytes=4096; allocate more than 16384 bytes, at an alignment above 4096, or in ";
+    assertTrue(message.contains("block is one of several of a slab: address=0x"), message);
+    assertTrue(message.endsWith(said + "an arena"), message);
+    // Each of which helps.
+    for (long alone : new long[] {memory.allocate(16_385), memory.allocate(4096, 8192)}) {
+      assertTrue(memory.move(alone, Placement.onNode(1)).isComplete());
+      memory.free(alone);
+    }
+    try (NodeArena arena = memory.arena(Placement.onNode(0))) {
+      assertTrue(memory.move(arena.allocate(4096), Placement.onNode(1)).isComplete());
+    }
     long large = memory.allocate(40_000);
     long used = node(0).usedBytes();
     assertEquals(40_960, memory.move(large, Placement.onNode(1)).movedBytes());

@@ -40,8 +40,8 @@ public class PairBenchmark {
   @Param({"4096", "1048576"})
   public int bytes;
 
-  /** What a thread keeps ready; 0 for nothing. */
-  @Param({"0", "8388608"})
+  /** What a thread keeps ready: nothing, and the default. */
+  @Param({"0", "4194304"})
   public long magazineBytes;
 
   private final long[] addresses = new long[BATCH];

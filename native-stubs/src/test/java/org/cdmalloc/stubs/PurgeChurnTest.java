@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
@@ -122,7 +123,7 @@ final class PurgeChurnTest {
           }
           return null;
         });
-    List<Thread> started = new ArrayList<>();
+    List<Thread> started = Collections.synchronizedList(new ArrayList<>());
     ExecutorService threads =
         Executors.newFixedThreadPool(
             tasks.size(),

@@ -683,7 +683,7 @@ public final class AllocationPath {
   /**
    * Makes a plain run of a block that is to be held or moved.
    *
-   * @throws IllegalArgumentException if it shares its pages with others
+   * @throws IllegalArgumentException if it is one of several of a slab
    */
   static void requireOwnPages(AddressMap.Extent extent, long address) {
     int bytes = MagazinePath.release(extent.zone(), extent.offsetOf(address));
@@ -692,13 +692,15 @@ public final class AllocationPath {
     }
     if (bytes > 0) {
       throw new IllegalArgumentException(
-          "block shares its pages with others: address="
+          "block is one of several of a slab: address="
               + hex(address)
               + ", bytes="
               + bytes
               + "; allocate more than "
               + SizeClasses.MAX_OBJECT_BYTES
-              + " bytes, or in an arena");
+              + " bytes, at an alignment above "
+              + Zone.PAGE_BYTES
+              + ", or in an arena");
     }
   }
 
