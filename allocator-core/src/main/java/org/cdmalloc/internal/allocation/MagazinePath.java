@@ -190,7 +190,8 @@ final class MagazinePath {
    * Makes a plain run of the block that begins at an offset, so that it can be held and moved.
    *
    * @return {@link #NO_OBJECT} if it is one now, or no block of a slab ever was; {@link
-   *     Zone#NOT_LIVE}, {@link Zone#INTERIOR}; or the size of a block that shares its pages
+   *     Zone#NOT_LIVE}, {@link Zone#INTERIOR}; or the size of a block that is one of several of a
+   *     slab
    */
   static int release(BackedZone zone, long offset) {
     int bytes = usableBytes(zone, offset);

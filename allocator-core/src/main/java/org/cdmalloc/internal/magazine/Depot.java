@@ -183,7 +183,7 @@ public final class Depot {
    * Tells whether blocks of a class are kept ready.
    *
    * @param sizeClass the class
-   * @return false if one of them is more than a thread may keep
+   * @return false if one of them is more than an eighth of what a thread may keep
    */
   public boolean serves(int sizeClass) {
     return capacities[sizeClass] > 0;

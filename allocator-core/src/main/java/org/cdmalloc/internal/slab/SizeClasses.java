@@ -7,8 +7,8 @@ import org.cdmalloc.internal.zone.Zone;
  * The sizes in which blocks are kept ready. Objects are multiples of 16 bytes up to 128 and eight
  * sizes per doubling from there to {@value #MAX_OBJECT_BYTES}; above that a block is a run of
  * pages, of exactly as many as it needs up to 16 and of eight sizes per doubling from there to
- * {@value #MAX_RUN_BYTES}. So rounding up costs less than an eighth of what was asked for. Pure
- * functions.
+ * {@value #MAX_RUN_BYTES}. From 128 bytes on rounding objects up costs less than an eighth of what
+ * was asked for, and so it does with runs, once they are rounded up to whole pages. Pure functions.
  *
  * <p>Objects are cut from slabs of 64 KiB, of 128 where they are larger than 4 KiB and of 256 where
  * they are larger than 8: what is left over at the end of a slab is then less than a sixteenth.
