@@ -13,6 +13,8 @@ import java.util.TreeMap;
 public final class Residency {
   /**
    * Stands for a page that is not there: never touched, or given back (ENOENT of move_pages(2)).
+   * Linux 6.1 says so too while automatic NUMA balancing looks who uses a page, which it does with
+   * memory that is not bound to nodes.
    */
   public static final int NOT_PRESENT = -2;
 
