@@ -2,6 +2,7 @@
 package org.cdmalloc.benchmarks;
 
 import java.util.concurrent.Callable;
+import org.cdmalloc.benchmarks.locality.LocalityCommand;
 import org.cdmalloc.topology.LoadRule;
 import org.cdmalloc.topology.SpillMode;
 import picocli.CommandLine;
@@ -20,7 +21,12 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = ManifestVersion.class,
     footer = "Without a command: the tour.",
-    subcommands = {TourCommand.class, TopologyCommand.class, ZonelistsCommand.class})
+    subcommands = {
+      TourCommand.class,
+      TopologyCommand.class,
+      ZonelistsCommand.class,
+      LocalityCommand.class
+    })
 public final class CommandLineMain implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
@@ -60,8 +66,14 @@ public final class CommandLineMain implements Callable<Integer> {
    */
   static CommandLine commandLine() {
     OneLineErrors errors = new OneLineErrors();
-    return new CommandLine(new CommandLineMain())
-        .registerConverter(LoadRule.class, new EnumWord<>(LoadRule.class))
+    CommandLine line = new CommandLine(new CommandLineMain());
+    CommandLine locality = line.getSubcommands().get("locality");
+    locality.getCommandSpec().version(line.getCommandSpec().version());
+    locality
+        .getSubcommands()
+        .values()
+        .forEach(command -> command.getCommandSpec().version(line.getCommandSpec().version()));
+    return line.registerConverter(LoadRule.class, new EnumWord<>(LoadRule.class))
         .registerConverter(SpillMode.class, new EnumWord<>(SpillMode.class))
         .registerConverter(
             ZonelistsCommand.Format.class, new EnumWord<>(ZonelistsCommand.Format.class))

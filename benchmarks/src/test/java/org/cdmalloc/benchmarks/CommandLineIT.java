@@ -93,6 +93,29 @@ class CommandLineIT {
     assertEquals("", run("tour").err);
   }
 
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void localityIsMeasuredAndReadAgainAndNothingComplains() throws Exception {
+    Path json = directory.resolve("host.json");
+    Path html = directory.resolve("host.html");
+    Run run = run("locality", "--quick", "--json", json.toString(), "--html", html.toString());
+    assertEquals("", run.err);
+    assertEquals(0, run.exitCode);
+    assertTrue(run.out.contains("idle latency, ns, pages of 4 KiB"), run.out);
+    assertTrue(Files.readString(html).endsWith("</html>\n"));
+    Run compared = run("locality", "compare", json.toString(), json.toString());
+    assertTrue(compared.out.startsWith("0 changed"), compared.out);
+    assertEquals(0, compared.exitCode);
+  }
+
+  @Test
+  void timesOfAnEmulatedMachineAreNotMeasured() throws Exception {
+    options = List.of("-Dcdmalloc.source=emulated");
+    Run run = run("locality", "--quick");
+    assertRefused(run);
+    assertTrue(run.err.contains("memory is emulated, and its times mean nothing"), run.err);
+  }
+
   private static void assertRefused(Run run) {
     assertEquals("", run.out);
     assertEquals(1, run.err.lines().count(), run.err);

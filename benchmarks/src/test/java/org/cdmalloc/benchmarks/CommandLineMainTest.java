@@ -34,7 +34,7 @@ class CommandLineMainTest {
   @Test
   void anUnknownCommandIsRefused() {
     CommandRun.of("topologie")
-        .refused("unknown command: 'topologie'", "[tour, topology, zonelists]");
+        .refused("unknown command: 'topologie'", "[tour, topology, zonelists, locality]");
   }
 
   @Test

@@ -36,6 +36,10 @@ final class LibC {
 
   static native int sched_getcpu();
 
+  static native int sched_setaffinity(int pid, long cpusetsize, long mask);
+
+  static native int sched_getaffinity(int pid, long cpusetsize, long mask);
+
   static native long sysconf(int name);
 
   static native long syscall(long number, long a, long b, long c, long d, long e, long f);
