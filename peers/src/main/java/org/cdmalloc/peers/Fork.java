@@ -21,6 +21,12 @@ final class Fork {
   private static final double MEDIAN = 50;
   private static final double TAIL = 99.9;
 
+  /**
+   * So much longer two threads warm up: on a host of two processors they leave none to the
+   * compiler, and after a second some peers still run in code that is not its last.
+   */
+  static final int PATIENCE = 4;
+
   private final int warmups;
   private final int iterations;
   private final TimeValue time;
@@ -79,7 +85,7 @@ final class Fork {
             .param("size", job.size())
             .threads(job.threads())
             .forks(1)
-            .warmupIterations(warmups)
+            .warmupIterations(warmups(warmups, job.threads()))
             .warmupTime(time)
             .measurementIterations(iterations)
             .measurementTime(time)
@@ -98,6 +104,11 @@ final class Fork {
       throw new RunnerException("no result: benchmarks=" + results.size());
     }
     return sample(job.work(), results.iterator().next());
+  }
+
+  /** Returns how many iterations warm up, of those asked for. */
+  static int warmups(int asked, int threads) {
+    return threads == 1 ? asked : PATIENCE * asked;
   }
 
   private static Sample sample(Work work, RunResult result) {

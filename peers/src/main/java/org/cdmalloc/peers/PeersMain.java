@@ -57,7 +57,12 @@ public final class PeersMain implements Callable<Integer> {
   @Option(names = "--rounds", description = "Forks of each peer at each job, 3 by default.")
   private int rounds = 3;
 
-  @Option(names = "--warmups", description = "Warm-up iterations of a fork, 3 by default.")
+  @Option(
+      names = "--warmups",
+      description =
+          "Warm-up iterations of a fork of one thread, 3 by default; of two threads, "
+              + Fork.PATIENCE
+              + " times as many.")
   private int warmups = 3;
 
   @Option(names = "--iterations", description = "Measured iterations of a fork, 5 by default.")
@@ -147,7 +152,8 @@ public final class PeersMain implements Callable<Integer> {
         rounds,
         Sizes.SEED,
         FreeOrder.SEED);
-    Rounds all = new Rounds(new Fork(warmups, iterations, millis)::measure, err::println);
+    Fork forks = new Fork(warmups, iterations, millis);
+    Rounds all = new Rounds(new RoundTrip(forks::measure, RoundTrip::now), err::println);
     for (int round = 0; round < rounds; round++) {
       all.run(round, rounds, jobs, working, results);
       // A page after each: a run of hours may not see its end.
@@ -163,12 +169,13 @@ public final class PeersMain implements Callable<Integer> {
     String how =
         String.format(
             Locale.ROOT,
-            "%s. A fork's figure is the median of %d iterations of %d ms after %d to warm up, a cell the"
-                + " median of the rounds and half of their range.",
+            "%s. A fork's figure is the median of %d iterations of %d ms after %d to warm up, %d where"
+                + " there are two threads; a cell is the median of the rounds and half of their range.",
             done == 1 ? "One round" : done + " rounds",
             iterations,
             millis,
-            warmups);
+            Fork.warmups(warmups, 1),
+            Fork.warmups(warmups, 2));
     if (page == null) {
       out.print(ResultPage.section(results, facts, how, ""));
       out.flush();

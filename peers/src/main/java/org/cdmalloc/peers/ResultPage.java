@@ -2,6 +2,7 @@
 package org.cdmalloc.peers;
 
 import java.util.ArrayList;
+import java.util.DoubleSummaryStatistics;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -103,6 +104,14 @@ final class ResultPage {
         }
       }
       row(text, peer, cells);
+    }
+    DoubleSummaryStatistics trips = results.roundTrips(jobs);
+    if (trips.getCount() > 0) {
+      text.append("\nA cache line went to the other processor and back in ")
+          .append(number(trips.getMin()))
+          .append(" to ")
+          .append(number(trips.getMax()))
+          .append(" ns meanwhile.\n");
     }
   }
 

@@ -2,6 +2,7 @@
 package org.cdmalloc.peers;
 
 import java.util.ArrayList;
+import java.util.DoubleSummaryStatistics;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -49,6 +50,15 @@ final class Results {
     Set<String> found = new LinkedHashSet<>();
     jobs.forEach(job -> found.addAll(samples.getOrDefault(job, Map.of()).keySet()));
     return Peers.NAMES.stream().filter(found::contains).toList();
+  }
+
+  /** Returns how far apart the processors were at some jobs; empty where each has one thread. */
+  DoubleSummaryStatistics roundTrips(List<Job> jobs) {
+    return jobs.stream()
+        .flatMap(job -> samples.get(job).values().stream().flatMap(List::stream))
+        .mapToDouble(Sample::roundTripNanos)
+        .filter(nanos -> nanos > 0)
+        .summaryStatistics();
   }
 
   Optional<Figure> figure(Job job, String peer, ToDoubleFunction<Sample> of) {

@@ -2,6 +2,7 @@
 package org.cdmalloc.peers;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,6 +10,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
@@ -29,7 +31,8 @@ final class ResultsTest {
     results.add(SMALL, "cdmalloc-address", new Sample(9.04, 0, 0.2));
     results.add(SMALL, "cdmalloc-address", new Sample(8.25, 0, 0));
     results.add(LARGE, "nio-direct", new Sample(21_700, 0, 136));
-    results.add(CHURN, "cdmalloc-address", new Sample(40, 1200, 0));
+    results.add(CHURN, "cdmalloc-address", new Sample(40, 1200, 0, 104));
+    results.add(CHURN, "cdmalloc-address", new Sample(40, 1200, 0, 131.4));
     results.leaveOut("ffm-malloc", "needs JDK 22, this is 17");
     return results;
   }
@@ -54,6 +57,8 @@ final class ResultsTest {
         | ns | mix, median | mix, 99.9 % |
         | --- | ---: | ---: |
         | cdmalloc-address | 40.0 | 1,200 |
+
+        A cache line went to the other processor and back in 104 to 131 ns meanwhile.
 
         Left out:
 
@@ -135,6 +140,36 @@ final class ResultsTest {
     assertEquals(
         "a confined arena belongs to its thread", results.leftOut().get("ffm-arena, hand-over"));
     assertTrue(results.jobs().isEmpty());
+  }
+
+  @Test
+  void aForkIsRepeatedIfTheProcessorsWereFarApart() throws RunnerException {
+    Iterator<Double> trips =
+        List.of(100.0, 120.0, 110.0, 500.0, 130.0, 90.0, 520.0, 530.0, 500.0, 90.0, 490.0, 90.0)
+            .iterator();
+    List<String> forks = new ArrayList<>();
+    RoundTrip near =
+        new RoundTrip(
+            (job, peer) -> {
+              forks.add(peer);
+              return new Sample(forks.size(), 0, 0);
+            },
+            trips::next);
+    assertEquals(new Sample(1, 0, 0, 120), near.of(CHURN, "a"));
+    assertEquals(new Sample(2, 0, 0), near.of(SMALL, "b"));
+    // Far at its end, then near.
+    assertEquals(new Sample(4, 0, 0, 130), near.of(CHURN, "c"));
+    // Never near: the nearest of three counts.
+    assertEquals(new Sample(7, 0, 0, 490), near.of(CHURN, "d"));
+    assertEquals(List.of("a", "b", "c", "c", "d", "d", "d"), forks);
+    assertFalse(trips.hasNext());
+  }
+
+  @Test
+  void aCacheLineComesBack() {
+    double nanos = RoundTrip.now();
+    // From a sibling's cache to a processor that is asked for by others.
+    assertTrue(nanos > 1 && nanos < 1e8, "nanos=" + nanos);
   }
 
   @Test

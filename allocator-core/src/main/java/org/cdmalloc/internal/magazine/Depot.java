@@ -96,8 +96,11 @@ public final class Depot {
   /** A magazine is at most this part of what a thread may keep. */
   private static final int MAGAZINE_SHARE = 8;
 
-  /** The depot keeps so many times what a thread may keep. */
-  private static final int DEPOT_SHARE = 8;
+  /**
+   * The depot keeps so many times what a thread may keep: where one thread allocates and another
+   * one frees, all that is free may be here for a while, and what nobody takes goes back in time.
+   */
+  private static final int DEPOT_SHARE = 32;
 
   /** So many empty magazines of a class are kept: as many as threads fill and empty in turn. */
   private static final int EMPTY_KEPT = 32;

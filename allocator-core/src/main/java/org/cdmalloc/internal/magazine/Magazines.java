@@ -38,6 +38,9 @@ public final class Magazines {
 
   private static final long[] NOTHING = {0};
 
+  /** Of a class that holds more than this part of the limit, some is handed over first. */
+  private static final int MUCH_SHARE = 32;
+
   /** Whose they are, or null if threads share them. */
   final Thread owner;
 
@@ -273,22 +276,27 @@ public final class Magazines {
   }
 
   /**
-   * Hands the magazines of the classes that hold most over, until a quarter of the limit is free.
+   * Hands magazines over until a quarter of the limit is free: of the largest classes that hold
+   * much, since a thread asks for these least often and each is many bytes.
    */
   private void shed() {
+    long much = limitBytes / MUCH_SHARE;
+    int sizeClass = loaded.length;
     while (keptBytes > limitBytes - limitBytes / 4) {
-      int most = 0;
-      long mostBytes = 0;
-      for (int sizeClass = 0; sizeClass < loaded.length; sizeClass++) {
-        long bytes = blocks(sizeClass) * SizeClasses.bytes(sizeClass);
-        if (bytes > mostBytes) {
-          mostBytes = bytes;
-          most = sizeClass;
-        }
+      if (sizeClass == 0) {
+        sizeClass = loaded.length;
+        much /= 2;
       }
-      bringBack(most);
-      fills[most] = 1;
+      sizeClass--;
+      if (bytes(sizeClass) > much) {
+        bringBack(sizeClass);
+        fills[sizeClass] = 1;
+      }
     }
+  }
+
+  private long bytes(int sizeClass) {
+    return blocks(sizeClass) * SizeClasses.bytes(sizeClass);
   }
 
   private long blocks(int sizeClass) {
@@ -340,7 +348,7 @@ public final class Magazines {
     long bytes = 0;
     for (int sizeClass = 0; sizeClass < loaded.length; sizeClass++) {
       blocks += blocks(sizeClass);
-      bytes += blocks(sizeClass) * SizeClasses.bytes(sizeClass);
+      bytes += bytes(sizeClass);
     }
     sum.addKept(blocks, bytes);
   }

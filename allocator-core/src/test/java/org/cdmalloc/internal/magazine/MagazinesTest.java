@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.cdmalloc.internal.slab.ReadyBlock;
 import org.cdmalloc.internal.slab.SizeClasses;
@@ -167,6 +168,39 @@ final class MagazinesTest {
   }
 
   @Test
+  void whatIsTooMuchIsHandedOverOfTheLargestClassesThatHoldMuch() {
+    int[] sizes = {256, 8192, 16384, 32768, 65536, 7168};
+    int[] counts = {100, 32, 16, 8, 3, 6};
+    List<List<Long>> blocks = new ArrayList<>();
+    for (int i = 0; i < sizes.length; i++) {
+      List<Long> mine = new ArrayList<>();
+      for (int k = 0; k < counts[i]; k++) {
+        mine.add(take(classOf(sizes[i])));
+      }
+      blocks.add(mine);
+    }
+    threads.bringBack();
+    long bytes = 0;
+    for (int i = 0; i < sizes.length; i++) {
+      for (long block : blocks.get(i)) {
+        magazines.put(classOf(sizes[i]), block);
+        bytes += sizes[i];
+      }
+    }
+    assertTrue(bytes > LIMIT && bytes - 7168 <= LIMIT, "the last block is too much: " + bytes);
+    assertEquals(bytes - 3 * 65536 - 8 * 32768, kept().threadBytes());
+    long before = kept().lockings();
+    for (int i = 0; i < 3; i++) {
+      for (int k = 0; k < counts[i]; k++) {
+        take(classOf(sizes[i]));
+      }
+    }
+    assertEquals(before, kept().lockings());
+    take(classOf(65536));
+    assertEquals(before + 1, kept().lockings());
+  }
+
+  @Test
   void whereMagazinesWereAskedBackAMissTakesOneBlockFirstAgain() {
     assertEquals(List.of(1, 2, 4, 8, 16), fills(classOf(64), 5));
     depot.moveEpoch();
@@ -215,7 +249,7 @@ final class MagazinesTest {
     }
     blocks.forEach(block -> magazines.put(sizeClass, block));
     threads.bringBack();
-    assertEquals(8 * LIMIT, kept().idleBytes());
+    assertEquals(32 * LIMIT, kept().idleBytes());
   }
 
   @Test
@@ -231,23 +265,22 @@ final class MagazinesTest {
   @CsvSource({
     "64, 0, 0, 4, 6",
     "4096, 0, 0, 0, 6",
-    "16384, 0, 0, 8, 14",
-    "65536, 0, 31, 55, 61",
-    "262144, 0, 219, 242, 897",
-    "1048576, 0, 969, 1363, 1466"
+    "16384, 0, 0, 23, 29",
+    "65536, 0, 94, 117, 123",
+    "262144, 0, 469, 492, 870",
+    "524288, 0, 969, 992, 1372"
   })
   void locksAreTakenOncePerMagazineAndNotOncePerBlock(
       int bytes, int of1, int of64, int of256, int of1024) {
-    assertEquals(of1, lockings(bytes, 1));
-    assertEquals(of64, lockings(bytes, 64));
-    assertEquals(of256, lockings(bytes, 256));
-    assertEquals(of1024, lockings(bytes, 1024));
+    assertEquals(
+        List.of(of1, of64, of256, of1024),
+        IntStream.of(1, 64, 256, 1024).mapToObj(blocks -> lockings(bytes, blocks)).toList());
   }
 
   /** Returns how often the depot is locked for 1000 calls, once magazines are as they stay. */
-  private long lockings(int bytes, int blocks) {
+  private int lockings(int bytes, int blocks) {
     int pages = 1 << 19;
-    Depot depot = depot(new Zone(pages, 30, 512, new Watermarks(0, 0, 0)), pages, 8 << 20);
+    Depot depot = depot(new Zone(pages, 30, 512, new Watermarks(0, 0, 0)), pages, 4 << 20);
     ThreadMagazines threads = new ThreadMagazines();
     Magazines own = threads.of(threads.enter(), 0, depot);
     long[] live = new long[blocks];
@@ -257,7 +290,7 @@ final class MagazinesTest {
       batch(own, classOf(bytes), live);
     }
     long lockings = threads.kept(0, depot).lockings() - before;
-    return Math.round(lockings * 1000.0 / (ROUNDS * 2 * blocks));
+    return (int) Math.round(lockings * 1000.0 / (ROUNDS * 2 * blocks));
   }
 
   private static void batch(Magazines own, int sizeClass, long[] live) {
