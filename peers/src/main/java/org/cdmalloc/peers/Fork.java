@@ -25,7 +25,7 @@ final class Fork {
    * So much longer two threads warm up: on a host of two processors they leave none to the
    * compiler, and after a second some peers still run in code that is not its last.
    */
-  static final int PATIENCE = 4;
+  static final int PATIENCE = 3;
 
   private final int warmups;
   private final int iterations;

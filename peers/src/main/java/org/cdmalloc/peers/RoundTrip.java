@@ -19,7 +19,7 @@ final class RoundTrip implements Rounds.Measurement {
   /** Further apart than this many times the least that was seen is far. */
   private static final double FAR = 1.8;
 
-  private static final int MOST_TRIES = 3;
+  private static final int MOST_TRIES = 2;
 
   private final Rounds.Measurement measurement;
   private final DoubleSupplier roundTripNanos;

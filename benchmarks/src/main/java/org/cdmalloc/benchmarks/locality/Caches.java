@@ -4,6 +4,8 @@ package org.cdmalloc.benchmarks.locality;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -44,6 +46,39 @@ record Caches(Map<Integer, Long> bytesByLevel) {
       }
     }
     return new Caches(found);
+  }
+
+  /**
+   * Returns what the last levels of some CPUs hold together: each once, however many of the CPUs
+   * share it.
+   *
+   * @param sysfs the root of the tree
+   * @param cpus the CPUs
+   * @return bytes, or 0 where it is not told
+   */
+  static long lastLevelBytes(Path sysfs, List<Integer> cpus) {
+    Map<String, Long> distinct = new HashMap<>();
+    for (int cpu : cpus) {
+      Caches caches = of(sysfs, cpu);
+      caches.bytesByLevel.keySet().stream()
+          .max(Integer::compare)
+          .ifPresent(
+              level -> distinct.put(sharers(sysfs, cpu, level), caches.bytesByLevel.get(level)));
+    }
+    return distinct.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  /** Returns which CPUs share a cache; where that is not told, nothing: as if all did. */
+  private static String sharers(Path sysfs, int cpu, int level) {
+    Path folder = sysfs.resolve("devices/system/cpu/cpu" + cpu + "/cache");
+    for (int index = 0; index < MOST; index++) {
+      Path cache = folder.resolve("index" + index);
+      if (text(cache.resolve("level")).equals(Integer.toString(level))
+          && !text(cache.resolve("type")).equals("Instruction")) {
+        return text(cache.resolve("shared_cpu_list"));
+      }
+    }
+    return "";
   }
 
   private static String text(Path file) {

@@ -44,6 +44,10 @@ final class Chunks {
 
   private static final long CHUNK_NANOS = 100_000;
   private static final int WARM_UP = 40;
+
+  /** Compilers need time too, however many turns a call has. */
+  private static final long WARM_UP_NANOS = 20_000_000;
+
   private static final int FIRST_TURNS = 64;
   private static final int MOST_TURNS = 1 << 28;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
@@ -83,16 +87,22 @@ final class Chunks {
   /** Lets the loop be compiled; returns how many turns take as long as a chunk. */
   private static int warmUp(Loop loop) {
     int turns = FIRST_TURNS;
-    long nanos = 0;
-    for (int call = 0; call < WARM_UP || (nanos < CHUNK_NANOS / 2 && turns < MOST_TURNS); call++) {
+    double least = Double.MAX_VALUE;
+    boolean isShort = true;
+    long began = System.nanoTime();
+    for (int call = 0;
+        isShort || call < WARM_UP || System.nanoTime() - began < WARM_UP_NANOS;
+        call++) {
       long before = System.nanoTime();
       loop.run(turns);
-      nanos = Math.max(1, System.nanoTime() - before);
-      if (nanos < CHUNK_NANOS / 2 && turns < MOST_TURNS) {
+      long nanos = Math.max(1, System.nanoTime() - before);
+      // The least: a call that was interrupted says nothing of the loop.
+      least = Math.min(least, (double) nanos / turns);
+      isShort = nanos < CHUNK_NANOS / 2 && turns < MOST_TURNS;
+      if (isShort) {
         turns *= 2;
       }
     }
-    double scaled = (double) turns * CHUNK_NANOS / nanos;
-    return (int) Math.max(1, Math.min(MOST_TURNS, scaled));
+    return (int) Math.max(1, Math.min(MOST_TURNS, CHUNK_NANOS / least));
   }
 }

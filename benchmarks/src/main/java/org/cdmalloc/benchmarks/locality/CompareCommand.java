@@ -3,6 +3,7 @@ package org.cdmalloc.benchmarks.locality;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -36,6 +37,8 @@ final class CompareCommand implements Callable<Integer> {
       out.print(comparison);
       out.flush();
       return comparison.hasChanges() ? CHANGED : 0;
+    } catch (NoSuchFileException e) {
+      throw new ParameterException(spec.commandLine(), "no such file: " + e.getMessage(), e);
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }

@@ -16,10 +16,12 @@ final class Findings {
   private static final double WORTH_SAYING = 0.1;
 
   private final Report report;
+  private final Cells cells;
   private final List<String> words = new ArrayList<>();
 
   private Findings(Report report) {
     this.report = report;
+    this.cells = new Cells(report);
   }
 
   static List<String> of(Report report) {
@@ -37,8 +39,8 @@ final class Findings {
   }
 
   private Optional<Figure> latency(int cpuNode, int memoryNode, PageKind pages) {
-    return report
-        .cell(Measure.LATENCY, cpuNode, memoryNode, pages, true)
+    return cells
+        .of(Measure.LATENCY, cpuNode, memoryNode, pages, true)
         .filter(figure -> !figure.has(Mark.DISTURBED));
   }
 
@@ -111,8 +113,8 @@ final class Findings {
   }
 
   private Optional<Figure> read(int cpuNode, int memoryNode, boolean alone) {
-    return report
-        .cell(Measure.READ, cpuNode, memoryNode, PageKind.HUGE, alone)
+    return cells
+        .of(Measure.READ, cpuNode, memoryNode, PageKind.HUGE, alone)
         .filter(figure -> !figure.has(Mark.DISTURBED));
   }
 

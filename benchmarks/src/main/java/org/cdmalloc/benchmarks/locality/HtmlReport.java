@@ -23,11 +23,13 @@ final class HtmlReport {
       List.of(Measure.READ, Measure.WRITE, Measure.COPY, Measure.TRIAD);
 
   private final Report report;
+  private final Cells cells;
   private final StringBuilder page = new StringBuilder();
   private int charts;
 
   private HtmlReport(Report report) {
     this.report = report;
+    this.cells = new Cells(report);
   }
 
   static String of(Report report) {
@@ -98,16 +100,22 @@ final class HtmlReport {
 
   private void latency() {
     add("<h2>Idle latency</h2>%n<p class=\"quiet\">%s.</p>", Html.text(Measure.LATENCY.rule));
+    add("<div class=\"tables\">");
     for (PageKind pages : PageKind.values()) {
       matrix(Measure.LATENCY, pages, true, "ns, pages of " + pages.title);
     }
+    add("</div>");
   }
 
   private void bandwidth() {
     add("<h2>Bandwidth</h2>%n<p class=\"quiet\">GB/s, decimal, counted as STREAM counts.</p>");
     for (Measure measure : BANDWIDTHS) {
-      matrix(measure, PageKind.HUGE, true, measure.title + ", one CPU: " + measure.rule);
-      matrix(measure, PageKind.HUGE, false, measure.title + ", all CPUs of the node together");
+      add(
+          "<p class=\"quiet\">%s: %s.</p>%n<div class=\"tables\">",
+          measure.title, Html.text(measure.rule));
+      matrix(measure, PageKind.HUGE, true, measure.title + ", one CPU");
+      matrix(measure, PageKind.HUGE, false, measure.title + ", " + report.teams() + " together");
+      add("</div>");
     }
   }
 
@@ -115,15 +123,14 @@ final class HtmlReport {
     List<Integer> columns = measure == Measure.PING_PONG ? report.cpuNodes() : report.memoryNodes();
     List<Figure> all = new ArrayList<>();
     for (int row : report.cpuNodes()) {
-      columns.forEach(
-          column -> report.cell(measure, row, column, pages, alone).ifPresent(all::add));
+      columns.forEach(column -> cells.of(measure, row, column, pages, alone).ifPresent(all::add));
     }
     if (all.isEmpty()) {
       return;
     }
     double least = all.stream().mapToDouble(Figure::median).min().orElseThrow();
     double most = all.stream().mapToDouble(Figure::median).max().orElseThrow();
-    add("<div class=\"scroll\"><table>%n<caption>%s</caption>", Html.text(caption));
+    add("%s<table>%n<caption>%s</caption>", scroll(caption), Html.text(caption));
     String to = measure == Measure.PING_PONG ? "CPU of" : "memory of";
     page.append("<thead><tr><th scope=\"col\">from CPUs of</th>");
     columns.forEach(column -> page.append("<th scope=\"col\">" + to + " " + column + "</th>"));
@@ -131,11 +138,18 @@ final class HtmlReport {
     for (int row : report.cpuNodes()) {
       page.append("<tr><th scope=\"row\">node " + row + "</th>");
       for (int column : columns) {
-        page.append(cell(report.cell(measure, row, column, pages, alone), least, most));
+        page.append(cell(cells.of(measure, row, column, pages, alone), least, most));
       }
       page.append("</tr>\n");
     }
     add("</tbody></table></div>");
+  }
+
+  /** What is wider than a screen can be reached and moved without a mouse. */
+  private static String scroll(String label) {
+    return "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\""
+        + Html.text(label)
+        + "\">";
   }
 
   private static String cell(Optional<Figure> found, double least, double most) {
@@ -148,7 +162,15 @@ final class HtmlReport {
     String marks =
         figure.marks().stream()
             .sorted()
-            .map(mark -> "<abbr title=\"" + Html.text(mark.meaning) + "\">" + mark.sign + "</abbr>")
+            .map(
+                mark ->
+                    "<abbr title=\""
+                        + Html.text(mark.meaning)
+                        + "\" aria-hidden=\"true\">"
+                        + mark.sign
+                        + "</abbr><span class=\"unseen\">, "
+                        + Html.text(mark.title)
+                        + "</span>")
             .collect(Collectors.joining());
     return String.format(
         Locale.ROOT,
@@ -208,9 +230,10 @@ final class HtmlReport {
   }
 
   private void others() {
-    add("<h2>Lines between CPUs, and the allocator</h2>");
+    add("<h2>Lines between CPUs, and the allocator</h2>%n<div class=\"tables\">");
     matrix(Measure.PING_PONG, PageKind.SMALL, true, "ns, " + Measure.PING_PONG.rule);
     matrix(Measure.ALLOCATION, PageKind.SMALL, true, "ns, " + Measure.ALLOCATION.rule);
+    add("</div>");
   }
 
   private void firmware() {
@@ -222,7 +245,8 @@ final class HtmlReport {
       return;
     }
     add(
-        "<div class=\"scroll\"><table><caption>From the nodes beside it: HMAT, and measured with"
+        scroll("What firmware says, and what was measured")
+            + "<table><caption>From the nodes beside it: HMAT, and measured with"
             + " pages of 2 MiB</caption><thead><tr><th scope=\"col\">memory of</th><th"
             + " scope=\"col\">from</th><th scope=\"col\">read latency, ns</th><th"
             + " scope=\"col\">measured</th><th scope=\"col\">read bandwidth, GB/s</th><th"
@@ -248,9 +272,9 @@ final class HtmlReport {
   }
 
   private String measured(Measure measure, int cpuNode, int memoryNode, boolean alone) {
-    return report
-        .cell(measure, cpuNode, memoryNode, PageKind.HUGE, alone)
-        .or(() -> report.cell(measure, cpuNode, memoryNode, PageKind.HUGE, true))
+    return cells
+        .of(measure, cpuNode, memoryNode, PageKind.HUGE, alone)
+        .or(() -> cells.of(measure, cpuNode, memoryNode, PageKind.HUGE, true))
         .map(figure -> Quantities.three(figure.median()))
         .orElse("–");
   }
@@ -259,7 +283,8 @@ final class HtmlReport {
     add("<h2>How to read it</h2>%n<ul>");
     add(
         "<li>A cell has the median of hundreds of chunks of some 100 µs, each batch with memory of"
-            + " its own; below it what a tenth of the chunks were below and above.</li>");
+            + " its own; below it what a tenth of the chunks were below and above. Where CPUs measure"
+            + " together it is that of some dozen passes of 20 ms and more.</li>");
     add(
         "<li>Threads are pinned before they touch memory; where the pages lie the kernel was asked"
             + " before and after. A cell whose pages were elsewhere is not printed.</li>");
@@ -270,7 +295,8 @@ final class HtmlReport {
     add("</ul>");
     if (!report.refused().isEmpty()) {
       add(
-          "<div class=\"scroll\"><table class=\"words\"><caption>Not measured</caption><thead><tr><th"
+          scroll("Not measured")
+              + "<table class=\"words\"><caption>Not measured</caption><thead><tr><th"
               + " scope=\"col\">what</th><th scope=\"col\">why</th></tr></thead><tbody>");
       report
           .refused()
@@ -286,7 +312,9 @@ final class HtmlReport {
             + " huge pages</th><td>%s</td></tr><tr><th scope=\"row\">NUMA balancing</th><td>%s</td></tr>"
             + "</tbody></table>",
         Html.text(report.host().hugePages()), report.host().balancing() ? "on" : "off");
-    page.append("<details><summary>All figures, as JSON</summary><pre>")
+    page.append(
+            "<details><summary>All figures, as JSON</summary><pre tabindex=\"0\" role=\"region\""
+                + " aria-label=\"All figures, as JSON\">")
         .append(Html.text(ReportFile.json(report)))
         .append("</pre></details>\n");
   }

@@ -18,6 +18,7 @@ final class Kernels {
   private static final int PIECE_BYTES = 32 << 10;
 
   private static final int PAGE_BYTES = 4 << 10;
+  private static final int LINES_BETWEEN_LOOKS = 1 << 16;
   private static final int STREAMS = 4;
   private static final int WORD = Long.BYTES;
   private static final double SCALAR = 3;
@@ -32,13 +33,18 @@ final class Kernels {
    * @param address where it begins, a multiple of a line
    * @param bytes its length, a multiple of a line
    * @param random the order
+   * @param stop asked now and then: a ring of many lines takes seconds. Then every line leads to
+   *     one of the range, and that is all that can be said
    */
-  static void link(long address, long bytes, SplittableRandom random) {
+  static void link(long address, long bytes, SplittableRandom random, Stop stop) {
     long lines = bytes / LINE_BYTES;
     for (long line = 0; line < lines; line++) {
       RawMemory.putLong(address + line * LINE_BYTES, address + line * LINE_BYTES);
     }
     for (long line = lines - 1; line > 0; line--) {
+      if ((line & (LINES_BETWEEN_LOOKS - 1)) == 0 && stop.isAsked()) {
+        return;
+      }
       long here = address + line * LINE_BYTES;
       long there = address + random.nextLong(line) * LINE_BYTES;
       long next = RawMemory.getLong(here);

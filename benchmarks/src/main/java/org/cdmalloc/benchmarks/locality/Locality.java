@@ -46,9 +46,17 @@ final class Locality {
     CpuMask allowed = CpuAffinity.get();
     int cpu = allowed.stream().findFirst().orElseThrow();
     Caches caches = Caches.of(Machine.SYSFS, cpu);
-    Plan plan = Plan.of(machine, request, caches, source::freeBytes, allowed);
+    Plan plan =
+        Plan.of(
+            machine,
+            request,
+            cpus -> Caches.lastLevelBytes(Machine.SYSFS, cpus),
+            // A control group's limit is for all nodes together, and one is used at a time.
+            node -> Math.min(source.freeBytes(node), source.limitBytes()),
+            allowed);
     refused.addAll(plan.refused());
     measure(plan, progress);
+    progress.ends();
     Host host = Host.read(machine, cpu);
     return new Report(
         Report.SCHEMA,
@@ -92,7 +100,8 @@ final class Locality {
 
   /** Returns what a cell costs, in some unit: linking a ring takes as long as its lines. */
   private double work(Cell cell) {
-    double chunks = 1e5 * request.effort().chunks();
+    boolean isTeam = cell.measure().isBandwidth() && cell.cpus().size() > 1;
+    double chunks = (isTeam ? 2e6 : 1e5) * request.effort().chunks();
     boolean hasRing = cell.measure() == Measure.LATENCY || cell.measure() == Measure.LOADED_LATENCY;
     double memory = cell.bytes() * (hasRing ? 6.0 : 0.5);
     return request.effort().batches() * (chunks + memory);
@@ -110,7 +119,9 @@ final class Locality {
       }
     } catch (Exception e) {
       // Whatever it is, it is of this cell: the others are measured all the same.
-      refused.add(new Refused(cell.words(), String.valueOf(e.getMessage())));
+      if (!stop.isAsked()) {
+        refused.add(new Refused(cell.words(), String.valueOf(e.getMessage())));
+      }
     }
   }
 

@@ -33,7 +33,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Measures what this host's memory costs, from each node's CPUs to each node's memory: latency,"
           + " bandwidth, both at once, lines between CPUs, and what an allocation takes.",
-      "Ctrl-C ends it early: what was measured until then is reported."
+      "Ctrl-C ends it early: what was measured until then is reported.",
+      "Exit code: 0 measured, 1 a failure on the way, 2 wrong input, or nothing can be measured here."
     },
     footer = {
       "",
@@ -104,19 +105,20 @@ public final class LocalityCommand implements Callable<Integer> {
       names = "--json",
       paramLabel = "FILE",
       description = "Write all figures as JSON, for locality compare and for programs.")
-  private Path json;
+  private Optional<Path> json;
 
   @Option(
       names = "--html",
       paramLabel = "FILE",
       description = "Write a report to look at: one file without script.")
-  private Path html;
+  private Optional<Path> html;
 
   @Option(names = "--csv", paramLabel = "FILE", description = "Write all figures as CSV.")
-  private Path csv;
+  private Optional<Path> csv;
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws InterruptedException {
+    List.of(json, html, csv).forEach(this::requireWritable);
     MemorySource source = source();
     Request request = request(source);
     Stop stop = new Stop();
@@ -125,15 +127,38 @@ public final class LocalityCommand implements Callable<Integer> {
     Runtime.getRuntime().addShutdownHook(atExit);
     try {
       Report report = new Locality(source, request, stop).run(progress(), version());
-      write(report);
+      boolean isWritten = write(report);
       boolean isWithout = report.figures().isEmpty() && !report.isPartial();
-      return isWithout ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.OK;
+      return isWithout
+          ? CommandLine.ExitCode.USAGE
+          : isWritten ? CommandLine.ExitCode.OK : CommandLine.ExitCode.SOFTWARE;
     } finally {
       written.countDown();
-      // Once asked the JVM ends, and takes no hook away any more.
-      if (!stop.isAsked()) {
-        Runtime.getRuntime().removeShutdownHook(atExit);
-      }
+      remove(atExit);
+    }
+  }
+
+  private static void remove(Thread atExit) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(atExit);
+    } catch (IllegalStateException e) {
+      // The JVM ends already, and the hook with it.
+    }
+  }
+
+  /** Finds out before minutes of measuring that their end could not be written. */
+  private void requireWritable(Optional<Path> file) {
+    if (file.isEmpty()) {
+      return;
+    }
+    Path path = file.get().toAbsolutePath();
+    boolean isWritable =
+        Files.exists(path)
+            ? !Files.isDirectory(path) && Files.isWritable(path)
+            : Files.isDirectory(path.getParent()) && Files.isWritable(path.getParent());
+    if (!isWritable) {
+      throw new ParameterException(
+          spec.commandLine(), "no file can be written there: " + file.get());
     }
   }
 
@@ -254,16 +279,22 @@ public final class LocalityCommand implements Callable<Integer> {
       return (cell, done, all, leftNanos) -> {};
     }
     PrintWriter err = spec.commandLine().getErr();
-    return (cell, done, all, leftNanos) -> {
-      String left =
-          leftNanos < 0
-              ? ""
-              : String.format(Locale.ROOT, ", %.0f s left", leftNanos / NANOS_PER_SECOND);
-      err.printf(Locale.ROOT, CLEAR_LINE + "[%d/%d%s] %s", done + 1, all, left, cell.words());
-      if (done + 1 == all) {
-        err.print(CLEAR_LINE);
+    return new Progress() {
+      @Override
+      public void begins(Cell cell, int done, int all, long leftNanos) {
+        String left =
+            leftNanos < 0
+                ? ""
+                : String.format(Locale.ROOT, ", %.0f s left", leftNanos / NANOS_PER_SECOND);
+        err.printf(Locale.ROOT, CLEAR_LINE + "[%d/%d%s] %s", done + 1, all, left, cell.words());
+        err.flush();
       }
-      err.flush();
+
+      @Override
+      public void ends() {
+        err.print(CLEAR_LINE);
+        err.flush();
+      }
     };
   }
 
@@ -277,19 +308,28 @@ public final class LocalityCommand implements Callable<Integer> {
     }
   }
 
-  private void write(Report report) throws IOException {
+  /** Returns false if a file could not be written: the others are. */
+  private boolean write(Report report) {
     PrintWriter out = spec.commandLine().getOut();
     out.print(TextReport.of(report));
-    write(json, report, ReportFile::json);
-    write(csv, report, ReportFile::csv);
-    write(html, report, HtmlReport::of);
     out.flush();
+    // All three, whatever becomes of the first one.
+    boolean hasJson = write(json, report, ReportFile::json);
+    boolean hasCsv = write(csv, report, ReportFile::csv);
+    boolean hasHtml = write(html, report, HtmlReport::of);
+    return hasJson && hasCsv && hasHtml;
   }
 
-  private static void write(Path file, Report report, Function<Report, String> form)
-      throws IOException {
-    if (file != null) {
-      Files.writeString(file, form.apply(report));
+  private boolean write(Optional<Path> file, Report report, Function<Report, String> form) {
+    if (file.isEmpty()) {
+      return true;
+    }
+    try {
+      Files.writeString(file.get(), form.apply(report));
+      return true;
+    } catch (IOException e) {
+      spec.commandLine().getErr().println("not written: " + file.get() + ": " + e.getMessage());
+      return false;
     }
   }
 }

@@ -15,17 +15,27 @@ final class MachineDrawing {
   private static final int BOX_HEIGHT = 62;
   private static final int ROW = 170;
 
+  /** Lines over the boxes of a row bend so far above their middle, more for each box between. */
+  private static final int BEND = 48;
+
+  private static final int BEND_STEP = 14;
+
   /** More lines than of so many nodes hide each other: the matrix says it then. */
   private static final int MOST_LINKED = 6;
 
   private static final int MOST_PER_ROW = 4;
 
   private final Report report;
+  private final Cells cells;
   private final List<Host.HostNode> nodes;
   private final StringBuilder svg = new StringBuilder();
 
+  /** Over all lines and boxes. */
+  private final StringBuilder labels = new StringBuilder();
+
   private MachineDrawing(Report report) {
     this.report = report;
+    this.cells = new Cells(report);
     List<Host.HostNode> all = report.host().nodes();
     this.nodes =
         Stream.concat(
@@ -58,7 +68,7 @@ final class MachineDrawing {
     for (int i = 0; i < nodes.size(); i++) {
       box(i);
     }
-    return svg.append("</svg>\n").toString();
+    return svg.append(labels).append("</svg>\n").toString();
   }
 
   private long withCpus() {
@@ -86,8 +96,14 @@ final class MachineDrawing {
     return slot * (index - first) + (slot - BOX_WIDTH) / 2;
   }
 
+  /** Labels stand above rows of two, and bent lines above longer ones. */
+  private int top() {
+    int longest = (int) Math.min(MOST_PER_ROW, Math.max(withCpus(), nodes.size() - withCpus()));
+    return longest > 2 ? BEND + BEND_STEP : longest > 1 ? 28 : 12;
+  }
+
   private int y(int index) {
-    return 12 + row(index) * ROW;
+    return top() + row(index) * ROW;
   }
 
   private void link(int from, int to) {
@@ -95,17 +111,28 @@ final class MachineDrawing {
     int y1 = y(from) + BOX_HEIGHT / 2;
     int x2 = x(to) + BOX_WIDTH / 2;
     int y2 = y(to) + BOX_HEIGHT / 2;
+    boolean isBeside = row(from) == row(to);
+    int bend = isBeside && to - from > 1 ? BEND + BEND_STEP * (to - from - 2) : 0;
+    // A quadratic curve comes half as near as its control point.
     svg.append(
         String.format(
             Locale.ROOT,
-            "<line class=\"link\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>"
-                + "<text class=\"middle\" x=\"%d\" y=\"%d\">%s</text>%n",
+            "<path class=\"link\" d=\"M%d %dQ%d %d %d %d\"/>%n",
             x1,
             y1,
-            x2,
-            y2,
             (x1 + x2) / 2,
-            (y1 + y2) / 2 - 6,
+            (y1 + y2) / 2 - 2 * bend,
+            x2,
+            y2));
+    // Neighbours have theirs above the gap between them; lines that cross theirs before they do.
+    int above = isBeside ? Math.max(bend, BOX_HEIGHT / 2) : 0;
+    int part = isBeside ? 2 : 3;
+    labels.append(
+        String.format(
+            Locale.ROOT,
+            "<text class=\"middle\" x=\"%d\" y=\"%d\">%s</text>%n",
+            x1 + (x2 - x1) / part,
+            y1 + (y2 - y1) / part - above - 6,
             Html.text(between(from, to))));
   }
 
@@ -113,9 +140,9 @@ final class MachineDrawing {
   private String between(int from, int to) {
     Host.HostNode one = nodes.get(from);
     Host.HostNode other = nodes.get(to);
-    return report
-        .cell(Measure.LATENCY, one.id(), other.id(), PageKind.SMALL, true)
-        .or(() -> report.cell(Measure.LATENCY, other.id(), one.id(), PageKind.SMALL, true))
+    return cells
+        .of(Measure.LATENCY, one.id(), other.id(), PageKind.SMALL, true)
+        .or(() -> cells.of(Measure.LATENCY, other.id(), one.id(), PageKind.SMALL, true))
         .map(figure -> Quantities.three(figure.median()) + " ns")
         .orElseGet(() -> "distance " + distance(one, other));
   }
@@ -162,8 +189,8 @@ final class MachineDrawing {
       return "no memory";
     }
     String own =
-        report
-            .cell(Measure.LATENCY, node.id(), node.id(), PageKind.SMALL, true)
+        cells
+            .of(Measure.LATENCY, node.id(), node.id(), PageKind.SMALL, true)
             .map(figure -> ", " + Quantities.three(figure.median()) + " ns")
             .orElse("");
     return Quantities.binary(node.bytes()) + own;

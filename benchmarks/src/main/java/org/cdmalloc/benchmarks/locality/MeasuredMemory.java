@@ -31,7 +31,8 @@ final class MeasuredMemory implements AutoCloseable {
    * Opens memory.
    *
    * @param source where it comes from
-   * @param bytesByNode the largest block of each node
+   * @param bytesByNode how much address space each node needs: of its largest block, if that is a
+   *     power of two
    */
   static MeasuredMemory open(MemorySource source, Map<Integer, Long> bytesByNode) {
     NodeAllocator.Builder builder =
@@ -77,6 +78,9 @@ final class MeasuredMemory implements AutoCloseable {
     try {
       if (pages == PageKind.HUGE) {
         HugePages.use(block.address, bytes);
+        if (block.hugeBytes() < bytes) {
+          block = again(block, there);
+        }
       } else if (block.hugeBytes() > 0) {
         block = withoutHugePages(block, there);
       }
@@ -97,8 +101,32 @@ final class MeasuredMemory implements AutoCloseable {
   /** A huge page stays one until it is given back; the next ones in its place are small. */
   private Block withoutHugePages(Block block, Placement there) {
     HugePages.avoid(block.address, block.bytes);
+    return again(block, there);
+  }
+
+  /**
+   * Pages that were given back come anew, of the kind that was asked for: also before Linux 6.1.
+   */
+  private Block again(Block block, Placement there) {
     block.close();
     return new Block(block.node, block.bytes, allocate(there, block.bytes));
+  }
+
+  /**
+   * Looks whether all pages lie on a node.
+   *
+   * @throws MisplacedException if not, or if the kernel does not say so of all
+   */
+  static void verify(Residency residency, int node) throws MisplacedException {
+    if (!residency.isAllOn(node)) {
+      boolean isUntold = residency.pagesByNode().containsKey(Residency.UNKNOWN);
+      throw new MisplacedException(
+          (isUntold ? "the kernel does not say where pages are" : "pages are not on their node")
+              + ": node="
+              + node
+              + ", residency="
+              + residency);
+    }
   }
 
   @Override
@@ -139,10 +167,7 @@ final class MeasuredMemory implements AutoCloseable {
      */
     void verify() throws MisplacedException {
       Residency residency = allocator.residency(address);
-      if (!residency.isAllOn(node)) {
-        throw new MisplacedException(
-            "pages are not on their node: node=" + node + ", residency=" + residency);
-      }
+      MeasuredMemory.verify(residency, node);
     }
 
     @Override

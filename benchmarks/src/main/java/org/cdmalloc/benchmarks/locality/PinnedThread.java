@@ -15,20 +15,46 @@ final class PinnedThread<T> {
   private final FutureTask<T> task;
   private final Thread thread;
 
-  private PinnedThread(int cpu, Callable<T> work) {
+  private PinnedThread(int cpu, Callable<T> work, Runnable failed) {
     task =
         new FutureTask<>(
             () -> {
-              CpuAffinity.set(CpuMask.parse(Integer.toString(cpu)));
-              return work.call();
+              boolean done = false;
+              try {
+                T result = pinned(cpu, work);
+                done = true;
+                return result;
+              } finally {
+                if (!done) {
+                  failed.run();
+                }
+              }
             });
     thread = new Thread(task, "locality cpu " + cpu);
     thread.setDaemon(true);
   }
 
+  private static <T> T pinned(int cpu, Callable<T> work) throws Exception {
+    CpuMask only = CpuMask.parse(Integer.toString(cpu));
+    CpuAffinity.set(only);
+    T result = work.call();
+    CpuMask after = CpuAffinity.get();
+    if (!after.equals(only)) {
+      // A cpuset that changes takes threads along.
+      throw new IllegalStateException(
+          "somebody moved the thread meanwhile: cpus=" + after + ", pinned_to=" + cpu);
+    }
+    return result;
+  }
+
   /** Starts one. */
   static <T> PinnedThread<T> start(int cpu, Callable<T> work) {
-    PinnedThread<T> pinned = new PinnedThread<>(cpu, work);
+    return start(cpu, work, () -> {});
+  }
+
+  /** Starts one that says on its thread if it fails, also before its work began. */
+  static <T> PinnedThread<T> start(int cpu, Callable<T> work, Runnable failed) {
+    PinnedThread<T> pinned = new PinnedThread<>(cpu, work, failed);
     pinned.thread.start();
     return pinned;
   }
@@ -38,14 +64,14 @@ final class PinnedThread<T> {
     return task.isDone();
   }
 
-  /** Waits for the end of all; then throws what the first one threw that failed. */
+  /** Waits for the end of all; then throws what the first one threw that failed by itself. */
   static void joinAll(List<PinnedThread<Void>> threads) throws Exception {
     Exception failure = null;
     for (PinnedThread<Void> thread : threads) {
       try {
         thread.join();
       } catch (Exception e) {
-        failure = failure == null ? e : failure;
+        failure = failure == null || failure instanceof Team.BrokenException ? e : failure;
       }
     }
     if (failure != null) {

@@ -2,11 +2,13 @@
 package org.cdmalloc.benchmarks.locality;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.IntToLongFunction;
+import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
 import org.cdmalloc.topology.CpuMask;
 import org.cdmalloc.topology.Machine;
@@ -37,7 +39,7 @@ final class Plan {
 
   private final Machine machine;
   private final Request request;
-  private final long beyondCaches;
+  private final ToLongFunction<List<Integer>> lastCacheBytes;
   private final IntToLongFunction freeBytes;
   private final Map<Integer, List<Integer>> cpus = new HashMap<>();
   private final List<Cell> cells = new ArrayList<>();
@@ -47,12 +49,12 @@ final class Plan {
   private Plan(
       Machine machine,
       Request request,
-      Caches caches,
+      ToLongFunction<List<Integer>> lastCacheBytes,
       IntToLongFunction freeBytes,
       CpuMask allowed) {
     this.machine = machine;
     this.request = request;
-    this.beyondCaches = CACHES * caches.lastLevelBytes();
+    this.lastCacheBytes = lastCacheBytes;
     this.freeBytes = freeBytes;
     for (Node node : machine.nodes()) {
       cpus.put(node.id(), node.cpus().stream().filter(allowed::contains).boxed().toList());
@@ -64,18 +66,19 @@ final class Plan {
    *
    * @param machine the host
    * @param request what is wanted
-   * @param caches of one of its CPUs
-   * @param freeBytes what a node has free
+   * @param lastCacheBytes what the last caches of some CPUs hold together; 0 if that is not known
+   * @param freeBytes what of a node this process may take
    * @param allowed the CPUs on which this process may run
    */
   static Plan of(
       Machine machine,
       Request request,
-      Caches caches,
+      ToLongFunction<List<Integer>> lastCacheBytes,
       IntToLongFunction freeBytes,
       CpuMask allowed) {
-    Plan plan = new Plan(machine, request, caches, freeBytes, allowed);
+    Plan plan = new Plan(machine, request, lastCacheBytes, freeBytes, allowed);
     plan.make();
+    plan.cells.sort(Comparator.comparingInt(plan::turn));
     return plan;
   }
 
@@ -89,25 +92,46 @@ final class Plan {
 
   /** Tells whether a cell whose memory should be beyond the caches may be in them in part. */
   boolean mayHitCaches(Cell cell) {
-    boolean isWhole = cell.bytes() > 0 && cell.bytes() == bytes(cell.memoryNode());
-    return isWhole && (beyondCaches == 0 || cell.bytes() < beyondCaches);
+    long beyondCaches = CACHES * lastCacheBytes.applyAsLong(cell.cpus());
+    return isWhole(cell) && (beyondCaches == 0 || cell.bytes() < beyondCaches);
   }
 
-  /** Returns the most memory that a cell takes of each node. */
+  private boolean isWhole(Cell cell) {
+    return cell.bytes() > 0 && cell.bytes() == bytes(cell.memoryNode());
+  }
+
+  /** The matrices that are looked at first come first: a run may be ended early. */
+  private int turn(Cell cell) {
+    return switch (cell.measure()) {
+      case LATENCY -> isWhole(cell) && cell.pages() == PageKind.SMALL ? 0 : 4;
+      case READ -> 1;
+      case PING_PONG -> 2;
+      case ALLOCATION -> 3;
+      case LOADED_LATENCY -> 6;
+      default -> 5;
+    };
+  }
+
+  /**
+   * Returns the address space that cells need of each node: a block is cut from one of the next
+   * power of two.
+   */
   Map<Integer, Long> bytesByNode() {
     Map<Integer, Long> most = new HashMap<>();
     for (Cell cell : cells) {
       boolean isLine = cell.measure() == Measure.PING_PONG;
       int node = isLine ? cell.cpuNode() : cell.memoryNode();
       long blocks = cell.measure() == Measure.LOADED_LATENCY ? 2 : 1;
-      long bytes = Math.max(MeasuredMemory.UNIT_BYTES, cell.bytes() * blocks);
-      most.merge(node, roundedUp(bytes), Math::max);
+      long bytes = Math.max(MeasuredMemory.UNIT_BYTES, cell.bytes());
+      most.merge(node, blocks * roundedUp(bytes), Math::max);
     }
     return most;
   }
 
-  private static long roundedUp(long bytes) {
-    return (bytes + MeasuredMemory.UNIT_BYTES - 1) & -MeasuredMemory.UNIT_BYTES;
+  /** Returns the next power of two. */
+  static long roundedUp(long bytes) {
+    long below = Long.highestOneBit(bytes);
+    return below == bytes ? bytes : 2 * below;
   }
 
   private void make() {
@@ -127,6 +151,7 @@ final class Plan {
       }
     }
     pingPongs();
+    refuseNamed();
   }
 
   private void pair(int cpuNode, int memoryNode) {
@@ -135,7 +160,7 @@ final class Plan {
       refused.add(
           new Refused(
               "memory of node " + memoryNode + " from node " + cpuNode,
-              "the node is too full: free_bytes="
+              "the node is too full, or this process may take too little: free_bytes="
                   + freeBytes.applyAsLong(memoryNode)
                   + ", of which an eighth is used; wanted_bytes="
                   + LEAST_BYTES));
@@ -147,7 +172,7 @@ final class Plan {
     if (isWhole || !request.workingSets().isEmpty()) {
       add(Measure.LATENCY, cpuNode, 1, memoryNode, PageKind.HUGE, bytes, 0);
     }
-    int team = team(cpuNode);
+    int team = team(cpuNode, bytes);
     for (Measure measure : isWhole ? BANDWIDTHS : List.of(Measure.READ)) {
       add(measure, cpuNode, 1, memoryNode, PageKind.HUGE, bytes, 0);
       if (team > 1) {
@@ -178,7 +203,15 @@ final class Plan {
     if (request.effort().equals(Effort.QUICK) && pairs > MANY_PAIRS) {
       most /= 4;
     }
-    long wanted = beyondCaches == 0 ? most : Math.min(most, beyondCaches);
+    long beyondCaches =
+        CACHES
+            * request.cpuNodes().stream()
+                .mapToLong(cpuNode -> lastCacheBytes.applyAsLong(cpus.get(cpuNode)))
+                .max()
+                .orElse(0);
+    long unit = MeasuredMemory.UNIT_BYTES;
+    long whole = (beyondCaches + unit - 1) / unit * unit;
+    long wanted = beyondCaches == 0 ? most : Math.min(most, whole);
     long spare = freeBytes.applyAsLong(memoryNode) / FREE_SHARE;
     // Loaded latency takes two such blocks.
     return Math.min(wanted, spare / 2) & -MeasuredMemory.UNIT_BYTES;
@@ -195,9 +228,43 @@ final class Plan {
     return List.copyOf(sets);
   }
 
-  private int team(int cpuNode) {
-    int all = cpus.get(cpuNode).size();
+  /** Each CPU of a team has a piece of the memory at least. */
+  private int team(int cpuNode, long bytes) {
+    int all = (int) Math.min(cpus.get(cpuNode).size(), bytes / StreamLoop.PIECE_BYTES);
     return request.threads() == 0 ? all : Math.min(all, request.threads());
+  }
+
+  /** Names what was asked for by name and is not measured as it was. */
+  private void refuseNamed() {
+    for (int memoryNode : request.memoryNodes().stream().toArray()) {
+      long used = bytes(memoryNode);
+      List<String> sets =
+          request.workingSets().stream()
+              .filter(set -> set >= used)
+              .map(Quantities::binary)
+              .toList();
+      if (!sets.isEmpty() && used >= LEAST_BYTES) {
+        refused.add(
+            new Refused(
+                "working sets of node " + memoryNode + ": " + String.join(", ", sets),
+                "as large as what is used of the node, or larger: used_bytes=" + used));
+      }
+    }
+    for (int cpuNode : request.cpuNodes().stream().toArray()) {
+      int count = cpus.get(cpuNode).size();
+      long least = request.memoryNodes().stream().mapToLong(this::bytes).min().orElse(0);
+      int most = team(cpuNode, Math.max(least, LEAST_BYTES));
+      if (count > 0 && request.threads() > most) {
+        refused.add(
+            new Refused(
+                request.threads() + " threads of node " + cpuNode,
+                "there are "
+                    + most
+                    + ": one for each CPU on which this process may run, and "
+                    + Quantities.binary(StreamLoop.PIECE_BYTES)
+                    + " of memory for each"));
+      }
+    }
   }
 
   private boolean isNearest(int cpuNode, int memoryNode) {
@@ -215,8 +282,13 @@ final class Plan {
           continue;
         }
         List<Integer> pair = List.of(first.get(0), second.get(second.size() - 1));
-        if (request.memoryNodes().contains(from) && machine.node(from).hasMemory()) {
+        if (request.memoryNodes().contains(from) && bytes(from) >= LEAST_BYTES) {
           cells.add(new Cell(Measure.PING_PONG, from, pair, to, PageKind.SMALL, 0, 0));
+        } else {
+          refused.add(
+              new Refused(
+                  "ping-pong of nodes " + from + " and " + to,
+                  "the line would be memory of node " + from + ", which is not measured here"));
         }
       }
     }

@@ -6,7 +6,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -19,8 +18,7 @@ import org.cdmalloc.benchmarks.locality.MeasuredMemory.Block;
  * for it. What a batch throws says why there is no figure.
  */
 final class Probes {
-  private static final int TEAM_PASSES = 15;
-  private static final long TEAM_PATIENCE_SECONDS = 60;
+  private static final int CHUNKS_PER_PASS = 10;
   private static final int PAIR_BYTES = 4096;
 
   private final MeasuredMemory memory;
@@ -67,8 +65,8 @@ final class Probes {
     return memory.take(cell.memoryNode(), units * MeasuredMemory.UNIT_BYTES, cell.pages());
   }
 
-  private static ChaseLoop ring(Block block, long bytes, long seed) {
-    Kernels.link(block.address(), bytes, new SplittableRandom(seed));
+  private ChaseLoop ring(Block block, long bytes, long seed) {
+    Kernels.link(block.address(), bytes, new SplittableRandom(seed), stop);
     return new ChaseLoop(block.address());
   }
 
@@ -100,51 +98,35 @@ final class Probes {
   private Batch teamBandwidth(Cell cell) throws Exception {
     int threads = cell.cpus().size();
     long part = cell.bytes() / threads / StreamLoop.PIECE_BYTES * StreamLoop.PIECE_BYTES;
-    int pieces = (int) (part / StreamLoop.PIECE_BYTES);
-    long[][] begins = new long[threads][TEAM_PASSES];
-    long[][] ends = new long[threads][TEAM_PASSES];
-    double[] cpu = new double[threads];
-    CyclicBarrier barrier = new CyclicBarrier(threads);
     try (Block block = take(cell)) {
-      List<PinnedThread<Void>> team = new ArrayList<>();
+      Team team = new Team(threads, effort.chunks() / CHUNKS_PER_PASS, stop);
+      List<PinnedThread<Void>> members = new ArrayList<>();
+      boolean isComplete = false;
       try {
         for (int i = 0; i < threads; i++) {
-          int thread = i;
+          int member = i;
           StreamLoop loop = new StreamLoop(cell.measure(), block.address() + i * part, part);
-          team.add(
+          members.add(
               PinnedThread.start(
                   cell.cpus().get(i),
                   () -> {
-                    loop.prepared().run(2 * pieces);
-                    long cpuBefore = Chunks.cpuNanos();
-                    long busy = 0;
-                    for (int pass = 0; pass < TEAM_PASSES; pass++) {
-                      // A member that failed never comes.
-                      barrier.await(TEAM_PATIENCE_SECONDS, TimeUnit.SECONDS);
-                      begins[thread][pass] = System.nanoTime();
-                      loop.run(pieces);
-                      ends[thread][pass] = System.nanoTime();
-                      busy += ends[thread][pass] - begins[thread][pass];
-                    }
-                    cpu[thread] = Math.min(1, (double) (Chunks.cpuNanos() - cpuBefore) / busy);
+                    team.run(member, loop.prepared(), (int) (part / StreamLoop.PIECE_BYTES));
                     return null;
-                  }));
+                  },
+                  team::fail));
         }
+        isComplete = true;
       } finally {
+        if (!isComplete) {
+          team.fail();
+        }
         // Before the block is free: what is written there then is somebody else's.
-        PinnedThread.joinAll(team);
-      }
-      double counted = (double) pieces * threads * StreamLoop.countedBytes(cell.measure());
-      double[] values = new double[TEAM_PASSES];
-      for (int pass = 0; pass < TEAM_PASSES; pass++) {
-        int at = pass;
-        long begin = Arrays.stream(begins).mapToLong(times -> times[at]).min().orElseThrow();
-        long end = Arrays.stream(ends).mapToLong(times -> times[at]).max().orElseThrow();
-        values[pass] = counted / (end - begin);
+        PinnedThread.joinAll(members);
       }
       block.verify();
-      double least = Arrays.stream(cpu).min().orElseThrow();
-      return new Batch(Distribution.of(values), least, block.hugeBytes(), 0);
+      double counted = (double) StreamLoop.countedBytes(cell.measure());
+      return new Batch(
+          Distribution.of(team.turnsPerNano(counted)), team.leastCpu(), block.hugeBytes(), 0);
     }
   }
 
@@ -165,8 +147,11 @@ final class Probes {
               PinnedThread.start(
                   others.get(i), () -> makeTraffic(loop, cell.restNanos(), done, moved)));
         }
-        return PinnedThread.run(
-            cell.cpus().get(0), () -> chaseBeside(block, cell.bytes(), seed, moved));
+        Batch batch =
+            PinnedThread.run(
+                cell.cpus().get(0), () -> chaseBeside(block, cell.bytes(), seed, moved));
+        copied.verify();
+        return batch;
       } finally {
         // Before the blocks are free: what is copied there then is somebody else's.
         done.set(true);
@@ -266,10 +251,23 @@ final class Probes {
       return PinnedThread.run(
           cell.cpus().get(0),
           () -> {
+            verifyPair(allocator, there, cell.memoryNode());
             Chunks.Batch chunks =
                 Chunks.measure(turns -> pairs(there, turns), effort.chunks(), stop);
+            verifyPair(allocator, there, cell.memoryNode());
             return new Batch(Distribution.of(chunks.nanosPerTurn()), chunks.cpuOverWall(), 0, 0);
           });
+    }
+  }
+
+  /** Asks where the block is that is handed out next. */
+  private static void verifyPair(NodeAllocator allocator, SystemMemory there, int node)
+      throws MeasuredMemory.MisplacedException {
+    long address = there.allocate(PAIR_BYTES);
+    try {
+      MeasuredMemory.verify(allocator.residency(address), node);
+    } finally {
+      there.free(address);
     }
   }
 

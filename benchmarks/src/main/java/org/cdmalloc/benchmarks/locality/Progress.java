@@ -12,4 +12,7 @@ interface Progress {
    * @param leftNanos how long the rest will take; negative while nobody knows
    */
   void begins(Cell cell, int done, int all, long leftNanos);
+
+  /** Told once nothing more is measured. */
+  default void ends() {}
 }

@@ -2,7 +2,6 @@
 package org.cdmalloc.benchmarks.locality;
 
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -42,16 +41,17 @@ record Report(
     return figures.stream().filter(figure -> figure.measure() == measure);
   }
 
-  /**
-   * Returns the figure of a matrix's cell: of a pair of nodes that of the largest memory, since
-   * only that is beyond the caches.
-   */
-  Optional<Figure> cell(
-      Measure measure, int cpuNode, int memoryNode, PageKind pages, boolean alone) {
-    return of(measure)
-        .filter(figure -> figure.cpuNode() == cpuNode && figure.memoryNode() == memoryNode)
-        .filter(figure -> figure.pages() == pages && (figure.threads() == 1) == alone)
-        .reduce((one, other) -> one.bytes() >= other.bytes() ? one : other);
+  /** Says how many CPUs measured bandwidth together. */
+  String teams() {
+    List<Integer> sizes =
+        figures.stream()
+            .filter(figure -> figure.measure().isBandwidth() && figure.threads() > 1)
+            .map(Figure::threads)
+            .distinct()
+            .sorted()
+            .toList();
+    String most = sizes.isEmpty() ? "no" : sizes.get(sizes.size() - 1).toString();
+    return sizes.size() > 1 ? sizes.get(0) + " to " + most + " CPUs" : most + " CPUs";
   }
 
   /** Returns the nodes whose CPUs measured, ascending. */

@@ -14,11 +14,13 @@ import java.util.stream.Collectors;
 /** A report for the terminal: a matrix for each measure, and what to know of its figures. */
 final class TextReport {
   private final Report report;
+  private final Cells cells;
   private final StringBuilder text = new StringBuilder();
   private final Set<Mark> used = EnumSet.noneOf(Mark.class);
 
   private TextReport(Report report) {
     this.report = report;
+    this.cells = new Cells(report);
   }
 
   static String of(Report report) {
@@ -71,7 +73,7 @@ final class TextReport {
     if (all.isEmpty()) {
       return;
     }
-    String threads = alone ? "" : ", all CPUs of the node together";
+    String threads = alone ? "" : ", " + report.teams() + " together";
     String kind =
         measure == Measure.ALLOCATION || measure == Measure.PING_PONG
             ? ""
@@ -83,9 +85,9 @@ final class TextReport {
     columns.forEach(node -> header.add((measure == Measure.PING_PONG ? "CPU " : "memory ") + node));
     table.add(header);
     for (int row : rows) {
-      List<String> cells = new ArrayList<>(List.of(Integer.toString(row)));
-      columns.forEach(column -> cells.add(cell(report.cell(measure, row, column, pages, alone))));
-      table.add(cells);
+      List<String> line = new ArrayList<>(List.of(Integer.toString(row)));
+      columns.forEach(column -> line.add(cell(cells.of(measure, row, column, pages, alone))));
+      table.add(line);
     }
     aligned(table);
   }

@@ -96,7 +96,7 @@ final class AgainstC {
   }
 
   private static Ratio latency(long address, long bytes, PageKind pages) {
-    Kernels.link(address, bytes, new SplittableRandom(bytes));
+    Kernels.link(address, bytes, new SplittableRandom(bytes), new Stop());
     // Half a ring apart: who follows close behind finds what the other one loaded.
     int half = (int) (bytes / Kernels.LINE_BYTES / 2);
     long[] at = {address, Kernels.chase(address, half)};

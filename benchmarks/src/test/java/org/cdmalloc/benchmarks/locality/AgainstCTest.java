@@ -28,7 +28,7 @@ final class AgainstCTest {
   @Test
   void latencyIsThatOfCWithin5PercentAndBandwidthOfItsKind() throws Exception {
     assumeTrue(CpuAffinity.whyNot().isEmpty(), "threads cannot be pinned here");
-    assumeTrue(Files.isExecutable(Path.of("/usr/bin/gcc")), "no C compiler");
+    assumeTrue(CProgram.isPossible(), "no C compiler");
     List<Ratio> ratios = List.of();
     boolean isWithin = false;
     for (int i = 0; i < TRIES && !isWithin; i++) {

@@ -46,6 +46,51 @@ final class ComparisonTest {
   }
 
   @Test
+  void otherHostsJdksAndEffortsAreNamed() {
+    Report before = Reports.of(List.of(latency(100)));
+    assertTrue(Comparison.of(before, before).toString().startsWith("0 changed"));
+    Host host = before.host();
+    Host other =
+        new Host(
+            host.processor(),
+            host.kernel(),
+            host.isVirtual(),
+            "25.0.3",
+            host.form(),
+            host.hugePages(),
+            host.balancing(),
+            host.caches(),
+            host.nodes().subList(0, 1),
+            host.distances());
+    Report after =
+        new Report(
+            Report.SCHEMA,
+            before.version(),
+            before.taken(),
+            "quick",
+            false,
+            other,
+            before.figures(),
+            before.refused(),
+            before.notes());
+    assertEquals(
+        """
+        different JDK: 17.0.15 -> 25.0.3
+        different nodes: [0: CPUs 0-3, 64 GiB, 1: CPUs 4-7, 64 GiB, 2: CPUs , 16 GiB] -> [0: CPUs 0-3, 64 GiB]
+        different effort: normal -> quick
+        0 changed, 1 the same within noise, 0 differ but were disturbed, 0 in one report only
+        """,
+        Comparison.of(before, after).toString());
+  }
+
+  @Test
+  void otherMarksAreNamedBesideAChange() {
+    Figure before = Reports.marked(latency(100), Mark.MAY_HIT_CACHE);
+    String text = compare(before, latency(120)).toString();
+    assertTrue(text.contains("4 KiB pages, marked 'c' -> '': 100 -> 120 ns"), text);
+  }
+
+  @Test
   void batchesThatOverlapAreNoChangeHoweverFarTheMedians() {
     Figure wide =
         new Figure(

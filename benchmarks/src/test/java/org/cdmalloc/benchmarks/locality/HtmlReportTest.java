@@ -64,7 +64,18 @@ final class HtmlReportTest {
   void marksAreExplainedWhereTheyStand() {
     String page = HtmlReport.of(Reports.typical());
     assertTrue(
-        page.contains("117<abbr title=\"" + Html.text(Mark.DISTURBED.meaning) + "\">*</abbr>"));
+        page.contains(
+            "117<abbr title=\""
+                + Html.text(Mark.DISTURBED.meaning)
+                + "\" aria-hidden=\"true\">*</abbr><span class=\"unseen\">, disturbed</span>"));
+  }
+
+  @Test
+  void whatIsWiderThanAScreenIsReachedByKeyboard() {
+    String page = HtmlReport.of(Reports.typical());
+    assertEquals(
+        count(page, "<div class=\"scroll\""),
+        count(page, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\""));
   }
 
   @Test

@@ -26,7 +26,8 @@ final class KernelsTest {
   @Test
   void aRingHasEachLineOnce() {
     for (int lines : new int[] {1, 2, 3, 64, 1000}) {
-      Kernels.link(address, (long) lines * Kernels.LINE_BYTES, new SplittableRandom(lines));
+      Kernels.link(
+          address, (long) lines * Kernels.LINE_BYTES, new SplittableRandom(lines), new Stop());
       Set<Long> seen = new HashSet<>();
       long at = address;
       for (int i = 0; i < lines; i++) {
@@ -38,6 +39,25 @@ final class KernelsTest {
       assertEquals(address, at, "lines=" + lines);
       assertEquals(address, Kernels.chase(address, lines));
     }
+  }
+
+  @Test
+  void aRingThatIsGivenUpStaysInItsRange() {
+    long bytes = 16 << 20;
+    long large = memory.allocate(bytes, 4096);
+    Stop stop = new Stop();
+    stop.ask();
+    Kernels.link(large, bytes, new SplittableRandom(1), stop);
+    long lines = bytes / Kernels.LINE_BYTES;
+    long steps = 0;
+    long at = large;
+    do {
+      at = Kernels.chase(at, 1);
+      assertTrue(at >= large && at < large + bytes);
+      steps++;
+    } while (at != large && steps < lines);
+    assertTrue(steps < lines, "it was linked to its end");
+    memory.free(large);
   }
 
   @Test

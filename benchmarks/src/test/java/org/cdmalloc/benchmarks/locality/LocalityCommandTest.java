@@ -49,6 +49,17 @@ final class LocalityCommandTest {
   }
 
   @Test
+  void filesThatCannotBeWrittenAreRefusedBeforeAnythingIsMeasured() {
+    refused("no file can be written there", "--json", folder.toString());
+    refused("no file can be written there", "--html", folder.resolve("none/page").toString());
+  }
+
+  @Test
+  void aReportThatIsNotThereIsNamed() {
+    refused("no such file: " + folder.resolve("x"), "compare", folder.resolve("x") + "", "y");
+  }
+
+  @Test
   void twoReportsAreCompared() throws Exception {
     Path before = Files.writeString(folder.resolve("a"), ReportFile.json(Reports.typical()));
     Report slower =
