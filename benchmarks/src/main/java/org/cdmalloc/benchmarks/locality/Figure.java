@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package org.cdmalloc.benchmarks.locality;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * One thing that was measured, and all that is needed to judge it. Immutable.
@@ -46,7 +48,8 @@ record Figure(
     Set<Mark> marks) {
   Figure {
     batches = List.copyOf(batches);
-    marks = Set.copyOf(marks);
+    // In order: a file that is written twice is the same.
+    marks = Collections.unmodifiableSet(new TreeSet<>(marks));
   }
 
   boolean has(Mark mark) {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -78,7 +79,8 @@ record Host(
   }
 
   Host {
-    caches = Map.copyOf(caches);
+    // In order: a file that is written twice is the same.
+    caches = Collections.unmodifiableMap(new TreeMap<>(caches));
     nodes = List.copyOf(nodes);
     distances = List.copyOf(distances);
   }
@@ -93,7 +95,7 @@ record Host(
         RawMemory.form(),
         chosen(text(Machine.SYSFS.resolve("kernel/mm/transparent_hugepage/enabled"))),
         text(BALANCING).matches("[1-9].*"),
-        new TreeMap<>(Caches.of(Machine.SYSFS, cpu).bytesByLevel()),
+        Caches.of(Machine.SYSFS, cpu).bytesByLevel(),
         machine.nodes().stream().map(HostNode::of).toList(),
         machine.nodes().stream().map(from -> distancesFrom(machine, from)).toList());
   }

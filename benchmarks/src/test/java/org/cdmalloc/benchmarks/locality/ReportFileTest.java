@@ -24,6 +24,14 @@ final class ReportFileTest {
   }
 
   @Test
+  void thePageInTheDocsIsWhatIsMadeOfTheFileBesideIt() throws IOException {
+    Path docs = Path.of("..", "docs");
+    Report report = ReportFile.read(docs.resolve("locality-host.json"));
+    assertEquals(Files.readString(docs.resolve("locality-host.html")), HtmlReport.of(report));
+    assertEquals(Files.readString(docs.resolve("locality-host.json")), ReportFile.json(report));
+  }
+
+  @Test
   void whatIsNoReportIsSaid() throws IOException {
     for (String text : new String[] {"", "[]", "{}", "{\"schema\":\"x\"}", "no JSON {", "7"}) {
       Path file = Files.writeString(folder.resolve("wrong.json"), text);
