@@ -684,10 +684,11 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
      * it may keep, next uses the node's magazines after {@link NodeAllocator#trim()} or after a
      * request found no memory, or has ended and the purge delay passed or memory ran short. So
      * threads that rest may keep the limit each, however many they are. Virtual threads share a few
-     * magazines. What waits for whichever thread comes next is at most 32 times the limit, and what
-     * is left in slabs. A thread keeps at most a 64th of a node's capacity, and of nodes of less
-     * than 8 MiB nothing. A slab takes a byte and a bit of the Java heap for each block that it is
-     * cut into: 7 % of its memory where these have 16 bytes, 0.4 % where they have 256.
+     * magazines. What waits for whichever thread comes next is at most 32 times the limit and an
+     * eighth of the node, and what is left in slabs. A thread keeps at most a 64th of a node's
+     * capacity, and of nodes of less than 8 MiB nothing. A slab takes a byte and a bit of the Java
+     * heap for each block that it is cut into, 7 % of its memory where these have 16 bytes and 0.4
+     * % where they have 256, and 8 more for each that is kept ready.
      *
      * @param bytes what a thread may keep of each node, 0 or at least 128 KiB
      * @return this

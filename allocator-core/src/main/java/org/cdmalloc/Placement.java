@@ -14,8 +14,8 @@ import org.cdmalloc.topology.NodeMask;
  *
  * <p>What threads keep ready of a node ({@link NodeAllocator.Builder#magazineBytes}) comes back for
  * a request when no node of its placement has room, not before: {@link #LOCAL}, {@link #preferred}
- * and all others that allow several nodes go on to the next one while other threads keep memory of
- * the first.
+ * and all others that allow several nodes go on to the next one while other threads, or what they
+ * exchange blocks through, keep memory of the first.
  */
 public final class Placement {
   /** What a placement asks for. */

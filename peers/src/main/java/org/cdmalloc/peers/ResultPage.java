@@ -111,7 +111,7 @@ final class ResultPage {
           .append(number(trips.getMin()))
           .append(" to ")
           .append(number(trips.getMax()))
-          .append(" ns meanwhile.\n");
+          .append(" ns, before or after, whichever was longer.\n");
     }
   }
 

@@ -3,7 +3,9 @@ package org.cdmalloc.peers;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.DoubleSupplier;
 import org.openjdk.jmh.runner.RunnerException;
@@ -12,14 +14,12 @@ import org.openjdk.jmh.runner.RunnerException;
  * Measures works of several threads while their processors are near each other. The processors of a
  * virtual machine are threads of its host, which moves them: a cache line that went to the other
  * one and back in 110 ns takes 540 from one second to the next, and whatever two threads share
- * costs as much more. So that is asked before and after each fork, and a fork that saw them further
- * apart than ever before is repeated.
+ * costs as much more. So that is asked before and after each fork, and a fork that saw them nearly
+ * twice as far apart as they were at their nearest is repeated once.
  */
 final class RoundTrip implements Rounds.Measurement {
   /** Further apart than this many times the least that was seen is far. */
   private static final double FAR = 1.8;
-
-  private static final int MOST_TRIES = 2;
 
   private final Rounds.Measurement measurement;
   private final DoubleSupplier roundTripNanos;
@@ -35,63 +35,79 @@ final class RoundTrip implements Rounds.Measurement {
     if (job.threads() == 1) {
       return measurement.of(job, peer);
     }
-    Sample best = null;
-    for (int tries = 0; tries < MOST_TRIES; tries++) {
-      double before = roundTripNanos.getAsDouble();
-      Sample sample = measurement.of(job, peer);
-      double after = roundTripNanos.getAsDouble();
-      least = Math.min(least, Math.min(before, after));
-      sample = sample.withRoundTrip(Math.max(before, after));
-      if (best == null || sample.roundTripNanos() < best.roundTripNanos()) {
-        best = sample;
-      }
-      if (best.roundTripNanos() <= FAR * least) {
-        break;
-      }
+    Sample first = once(job, peer);
+    if (first.roundTripNanos() <= FAR * least) {
+      return first;
     }
-    return best;
+    try {
+      Sample second = once(job, peer);
+      return second.roundTripNanos() < first.roundTripNanos() ? second : first;
+    } catch (RunnerException e) {
+      return first; // far apart, but measured
+    }
+  }
+
+  private Sample once(Job job, String peer) throws RunnerException {
+    double before = roundTripNanos.getAsDouble();
+    Sample sample = measurement.of(job, peer);
+    double after = roundTripNanos.getAsDouble();
+    least = Math.min(least, Math.min(before, after));
+    return sample.withRoundTrip(Math.max(before, after));
   }
 
   private static final int TRIPS = 1000;
   private static final int CHUNKS = 21;
+  private static final long MOST_NANOS = 100_000_000;
   private static final int PING = 32;
   private static final int PONG = 64;
+  private static final long END = Long.MAX_VALUE;
   private static final VarHandle WORDS = MethodHandles.arrayElementVarHandle(long[].class);
 
   /**
    * Sends a cache line to another thread and back.
    *
-   * @return how long that takes now: the median of a few milliseconds
+   * @return how long that takes now: the median of a few milliseconds; 0 on a host of one processor
    */
   static double now() {
+    if (Runtime.getRuntime().availableProcessors() == 1) {
+      return 0;
+    }
     long[] words = new long[PING + PONG];
     CompletableFuture<Void> other =
         CompletableFuture.runAsync(() -> answer(words), task -> new Thread(task).start());
-    double[] nanos = new double[CHUNKS];
-    for (int chunk = 0; chunk < CHUNKS; chunk++) {
+    List<Double> nanos = new ArrayList<>();
+    long number = 0;
+    long until = System.nanoTime() + MOST_NANOS;
+    // Where others want the processors too, a few trips have to do.
+    while (nanos.isEmpty() || (nanos.size() < CHUNKS && System.nanoTime() < until)) {
       long start = System.nanoTime();
-      for (int trip = 1; trip <= TRIPS; trip++) {
-        long number = (long) chunk * TRIPS + trip;
+      int trips = 0;
+      do {
+        number++;
+        trips++;
         WORDS.setRelease(words, PING, number);
         await(words, PONG, number);
-      }
-      nanos[chunk] = (System.nanoTime() - start) / (double) TRIPS;
+      } while (trips < TRIPS && System.nanoTime() < until);
+      nanos.add((System.nanoTime() - start) / (double) trips);
     }
+    WORDS.setRelease(words, PING, END);
     other.join();
-    Arrays.sort(nanos);
-    return nanos[CHUNKS / 2];
+    Collections.sort(nanos);
+    return nanos.get(nanos.size() / 2);
   }
 
   private static void answer(long[] words) {
-    for (long number = 1; number <= (long) CHUNKS * TRIPS; number++) {
-      await(words, PING, number);
+    for (long number = 1; await(words, PING, number) != END; number++) {
       WORDS.setRelease(words, PONG, number);
     }
   }
 
-  private static void await(long[] words, int index, long number) {
-    while ((long) WORDS.getAcquire(words, index) < number) {
+  private static long await(long[] words, int index, long number) {
+    long seen = (long) WORDS.getAcquire(words, index);
+    while (seen < number) {
       Thread.onSpinWait();
+      seen = (long) WORDS.getAcquire(words, index);
     }
+    return seen;
   }
 }

@@ -58,7 +58,7 @@ final class ResultsTest {
         | --- | ---: | ---: |
         | cdmalloc-address | 40.0 | 1,200 |
 
-        A cache line went to the other processor and back in 104 to 131 ns meanwhile.
+        A cache line went to the other processor and back in 104 to 131 ns, before or after, whichever was longer.
 
         Left out:
 
@@ -165,10 +165,32 @@ final class ResultsTest {
   }
 
   @Test
+  void aRepetitionThatFailsLeavesTheFirstOne() throws RunnerException {
+    Iterator<Double> trips = List.of(100.0, 100.0, 500.0, 500.0, 100.0).iterator();
+    List<String> forks = new ArrayList<>();
+    RoundTrip near =
+        new RoundTrip(
+            (job, peer) -> {
+              forks.add(peer);
+              if (forks.size() == 3) {
+                throw new RunnerException("gone");
+              }
+              return new Sample(forks.size(), 0, 0);
+            },
+            trips::next);
+    assertEquals(new Sample(1, 0, 0, 100), near.of(CHURN, "a"));
+    assertEquals(new Sample(2, 0, 0, 500), near.of(CHURN, "b"));
+    assertEquals(3, forks.size());
+  }
+
+  @Test
   void aCacheLineComesBack() {
+    long before = System.nanoTime();
     double nanos = RoundTrip.now();
+    assertTrue(System.nanoTime() - before < 5e9, "it waits for a processor");
+    boolean isAlone = Runtime.getRuntime().availableProcessors() == 1;
     // From a sibling's cache to a processor that is asked for by others.
-    assertTrue(nanos > 1 && nanos < 1e8, "nanos=" + nanos);
+    assertTrue(isAlone ? nanos == 0 : nanos > 1 && nanos < 1e8, "nanos=" + nanos);
   }
 
   @Test

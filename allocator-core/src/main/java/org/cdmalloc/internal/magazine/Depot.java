@@ -37,7 +37,7 @@ public final class Depot {
    * Invariants
    *   D1  a magazine is one thread's or the depot's
    *   D2  a block is its user's, or in one magazine, or in its slab
-   *   D3  cachedBytes <= DEPOT_SHARE * limitBytes
+   *   D3  cachedBytes <= mostCachedBytes
    *   D4  what is out is with users, in a thread's magazine, or in one of full
    *
    * Hand-over: whoever puts a magazine here unlocks after it wrote the magazine and the states of its
@@ -102,6 +102,9 @@ public final class Depot {
    */
   private static final int DEPOT_SHARE = 32;
 
+  /** And not more than this part of the region: who does not find it here goes to another node. */
+  private static final int REGION_SHARE = 8;
+
   /** So many empty magazines of a class are kept: as many as threads fill and empty in turn. */
   private static final int EMPTY_KEPT = 32;
 
@@ -114,6 +117,7 @@ public final class Depot {
   private final long base;
   private final long regionBytes;
   private final long limitBytes;
+  private final long mostCachedBytes;
   private final int[] capacities = new int[SizeClasses.count()];
   private final SlabIndex index;
   private final ReentrantLock lock = new ReentrantLock();
@@ -148,6 +152,8 @@ public final class Depot {
     this.base = base;
     this.regionBytes = base == 0 ? 0 : (long) regionPages * Zone.PAGE_BYTES;
     this.limitBytes = limitBytes;
+    this.mostCachedBytes =
+        Math.min(DEPOT_SHARE * limitBytes, (long) regionPages * Zone.PAGE_BYTES / REGION_SHARE);
     this.slabs = new SlabCache(regionPages);
     this.index = slabs.index();
     for (int sizeClass = 0; sizeClass < capacities.length; sizeClass++) {
@@ -327,7 +333,7 @@ public final class Depot {
         return anEmpty(sizeClass);
       }
       long bytes = magazine[0] * SizeClasses.bytes(sizeClass);
-      if (isClosed() || bytes == 0 || cachedBytes + bytes > DEPOT_SHARE * limitBytes) {
+      if (isClosed() || bytes == 0 || cachedBytes + bytes > mostCachedBytes) {
         putAll(sizeClass, magazine);
         return magazine;
       }
@@ -496,7 +502,7 @@ public final class Depot {
           bytes += full[sizeClass][i][0] * SizeClasses.bytes(sizeClass);
         }
       }
-      if (bytes != cachedBytes || bytes > DEPOT_SHARE * limitBytes) {
+      if (bytes != cachedBytes || bytes > mostCachedBytes) {
         throw new AssertionError("D3: cachedBytes=" + cachedBytes + ", found=" + bytes);
       }
       if (slabs.countOut() != outBlocks && !isClosed()) {

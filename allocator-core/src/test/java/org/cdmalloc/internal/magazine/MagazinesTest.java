@@ -249,7 +249,56 @@ final class MagazinesTest {
     }
     blocks.forEach(block -> magazines.put(sizeClass, block));
     threads.bringBack();
-    assertEquals(32 * LIMIT, kept().idleBytes());
+    assertEquals(8 * LIMIT, kept().idleBytes(), "an eighth of the region");
+  }
+
+  @Test
+  void theDepotOfALargeRegionKeeps32TimesWhatAThreadMay() {
+    int pages = 1 << 17;
+    Depot large = depot(new Zone(pages, 30, 512, new Watermarks(0, 0, 0)), pages, LIMIT);
+    ThreadMagazines others = new ThreadMagazines();
+    Magazines own = others.of(others.enter(), 0, large);
+    int sizeClass = classOf(65536);
+    List<Long> blocks = new ArrayList<>();
+    for (long bytes = 0; bytes < 40 * LIMIT; bytes += 65536) {
+      blocks.add(own.take(sizeClass, NumaEvents.HIT, 0) & ~ReadyBlock.CLEAN);
+    }
+    blocks.forEach(block -> own.put(sizeClass, block));
+    others.bringBack();
+    // What is too much goes on to the zone: a run has one block here.
+    assertEquals(32 * LIMIT, others.kept(0, large).idleBytes());
+    large.validate();
+  }
+
+  @Test
+  void whereManyClassesHoldLittleTheyAreHandedOverToo() {
+    long little = LIMIT / 32;
+    List<Integer> classes = new ArrayList<>();
+    for (int sizeClass = SizeClasses.count() - 1; sizeClass >= 0; sizeClass--) {
+      int bytes = SizeClasses.bytes(sizeClass);
+      if (bytes <= little && 128L * bytes >= little) {
+        classes.add(sizeClass);
+      }
+    }
+    List<List<Long>> blocks = new ArrayList<>();
+    for (int sizeClass : classes) {
+      List<Long> mine = new ArrayList<>();
+      for (int i = 0; i < little / SizeClasses.bytes(sizeClass); i++) {
+        mine.add(take(sizeClass));
+      }
+      blocks.add(mine);
+    }
+    threads.bringBack();
+    long freed = 0;
+    for (int i = 0; i < classes.size(); i++) {
+      for (long block : blocks.get(i)) {
+        magazines.put(classes.get(i), block);
+        freed += SizeClasses.bytes(classes.get(i));
+        assertTrue(kept().threadBytes() <= LIMIT);
+      }
+    }
+    assertTrue(freed > LIMIT, "it was never too much: " + freed);
+    assertTrue(kept().threadBytes() < freed, "nothing was handed over");
   }
 
   @Test

@@ -65,8 +65,8 @@ final class Findings {
             Quantities.three(far.median() / near.median()));
       } else if (row.size() == 1) {
         say(
-            "A load from node %d's memory takes node %d %s ns.",
-            row.get(0).memoryNode(), cpuNode, Quantities.three(row.get(0).median()));
+            "A load by node %d's CPUs from node %d's memory takes %s ns.",
+            cpuNode, row.get(0).memoryNode(), Quantities.three(row.get(0).median()));
       }
     }
   }
@@ -91,15 +91,19 @@ final class Findings {
     if (!gains.isEmpty()) {
       Figure small = gains.get(0)[0];
       Figure huge = gains.get(0)[1];
+      double least = percentOff(gains.get(gains.size() - 1));
       String others =
-          gains.size() == 1
-              ? ""
-              : String.format(
-                  Locale.ROOT,
-                  "; of %d other pairs of nodes they take %.0f to %.0f %%",
-                  gains.size() - 1,
-                  percentOff(gains.get(gains.size() - 1)),
-                  percentOff(gains.get(1)));
+          switch (gains.size()) {
+            case 1 -> "";
+            case 2 -> String.format(Locale.ROOT, "; off that of one other pair %.0f %%", least);
+            default ->
+                String.format(
+                    Locale.ROOT,
+                    "; off those of %d other pairs %.0f to %.0f %%",
+                    gains.size() - 1,
+                    least,
+                    percentOff(gains.get(1)));
+          };
       say(
           "Huge pages take %.0f %% off a load from node %d to node %d: %s ns instead of %s%s.",
           percentOff(gains.get(0)),
@@ -162,8 +166,8 @@ final class Findings {
     long count = report.figures().stream().filter(figure -> figure.has(Mark.DISTURBED)).count();
     if (count > 0) {
       say(
-          "%d of %d figures were disturbed: something else ran, or they spread by over 15 %%. They"
-              + " are marked with * and not used above.",
+          "Disturbed: %d of %d figures. Something else ran, or they spread by over 15 %%; they are"
+              + " marked with * and not used above.",
           count, report.figures().size());
     }
   }
