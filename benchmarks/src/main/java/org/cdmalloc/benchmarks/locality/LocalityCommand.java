@@ -40,7 +40,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  java -jar cdmalloc.jar locality --quick",
-      "  java -jar cdmalloc.jar locality --cpu-nodes 0 --memory-nodes 0 --json host.json --html host.html",
+      "  java -jar cdmalloc.jar locality --cpu-nodes 0 --memory-nodes 0 \\",
+      "      --json host.json --html host.html",
       "  java -jar cdmalloc.jar locality --quick --working-set 32k,1m,32m",
       "  java -jar cdmalloc.jar locality compare before.json after.json"
     },

@@ -40,6 +40,19 @@ final class LocalityCommandTest {
   }
 
   @Test
+  void examplesArePrintedAsTheyAreTyped() {
+    assertEquals(0, run("--help"));
+    List<String> examples =
+        out.toString().lines().dropWhile(line -> !line.equals("Examples:")).skip(1).toList();
+    assertEquals(5, examples.size(), examples.toString());
+    boolean goesOn = false;
+    for (String line : examples) {
+      assertEquals(!goesOn, line.startsWith("  java -jar cdmalloc.jar locality "), line);
+      goesOn = line.endsWith(" \\");
+    }
+  }
+
+  @Test
   void nonsenseIsRefused() {
     refused("--working-set=100", "--working-set", "100");
     refused("--working-set=64", "--working-set", "1m,64");
