@@ -21,6 +21,14 @@ final class RoundTrip implements Rounds.Measurement {
   /** Further apart than this many times the least that was seen is far. */
   private static final double FAR = 1.8;
 
+  private static final int TRIPS = 1000;
+  private static final int CHUNKS = 21;
+  private static final long MOST_NANOS = 100_000_000;
+  private static final int PING = 32;
+  private static final int PONG = 64;
+  private static final long END = Long.MAX_VALUE;
+  private static final VarHandle WORDS = MethodHandles.arrayElementVarHandle(long[].class);
+
   private final Rounds.Measurement measurement;
   private final DoubleSupplier roundTripNanos;
   private double least = Double.MAX_VALUE;
@@ -54,14 +62,6 @@ final class RoundTrip implements Rounds.Measurement {
     least = Math.min(least, Math.min(before, after));
     return sample.withRoundTrip(Math.max(before, after));
   }
-
-  private static final int TRIPS = 1000;
-  private static final int CHUNKS = 21;
-  private static final long MOST_NANOS = 100_000_000;
-  private static final int PING = 32;
-  private static final int PONG = 64;
-  private static final long END = Long.MAX_VALUE;
-  private static final VarHandle WORDS = MethodHandles.arrayElementVarHandle(long[].class);
 
   /**
    * Sends a cache line to another thread and back.
