@@ -20,8 +20,10 @@ import org.cdmalloc.spi.MemorySourceProvider;
  */
 final class AgainstC {
   private static final int CHUNKS = 400;
-  private static final int WARM_UP = 200;
   private static final long CHUNK_NANOS = 100_000;
+
+  /** As long as a compiler on a busy machine may take for a loop of Java, and then some. */
+  private static final long WARM_UP_NANOS = 300_000_000;
 
   /**
    * What came of it.
@@ -149,7 +151,8 @@ final class AgainstC {
 
   private static Ratio inTurn(String what, Turns java, Turns c) {
     int turns = 1;
-    for (int i = 0; i < WARM_UP; i++) {
+    long begin = System.nanoTime();
+    while (System.nanoTime() - begin < WARM_UP_NANOS) {
       long nanos = nanos(java, turns);
       nanos(c, turns);
       turns = nanos < CHUNK_NANOS && turns < 1 << 24 ? turns * 2 : turns;
