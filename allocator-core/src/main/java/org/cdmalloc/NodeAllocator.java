@@ -486,7 +486,7 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
     private Checks checks = Checks.STANDARD;
     private Duration purgeDelay = Duration.ofSeconds(1);
     private Duration auditPeriod = Duration.ofSeconds(1);
-    private long magazineBytes = 4 << 20;
+    private long magazineBytes = 16 << 20;
 
     private Builder() {}
 
@@ -662,11 +662,15 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
 
     /**
      * Limits what each thread may keep ready of each system node, in magazines, so that nearly
-     * every call of it takes no lock. By default 4 MiB; a thread that allocates several MiB in
-     * blocks before it frees them gains by more, and many threads that seldom allocate keep less
-     * from each other with less. Blocks larger than an eighth of what a thread may keep, or than 1
-     * MiB, are never kept: each is asked of its node's zone, and takes whole pages, the lowest that
-     * are free, and two locks. With 0 every block is.
+     * every call of it takes no lock. By default 16 MiB, which is room for one block of every size
+     * that is kept; a thread that allocates several times that before it frees it gains by more,
+     * and threads that seldom allocate keep less from each other with less. Whatever is set, a
+     * thread keeps at most a 64th of a node's capacity, and its part of an eighth of that, or 4 MiB
+     * where this is more: it learns that there are other threads when its magazines next have no
+     * block or no place for one. Of nodes of less than 8 MiB nothing is kept. Blocks larger than an
+     * eighth of what is set, or of that 64th, or than 1 MiB, are never kept: each is asked of its
+     * node's zone, and takes whole pages, the lowest that are free, and two locks. With 0 every
+     * block is.
      *
      * <p>With magazines, blocks of up to 16 KiB, at an alignment of up to 4096, that belong to no
      * arena, no device and no striped zone are cut from slabs, and may share pages: they have a
@@ -680,15 +684,15 @@ public final class NodeAllocator implements SystemMemory, AutoCloseable {
      * every 1024 requests of a thread at a placement, and when its magazines have nothing; for
      * virtual threads each time.
      *
-     * <p>Memory in magazines is in no block, and stays with its thread until that frees more than
-     * it may keep, next uses the node's magazines after {@link NodeAllocator#trim()} or after a
-     * request found no memory, or has ended and the purge delay passed or memory ran short. So
-     * threads that rest may keep the limit each, however many they are. Virtual threads share a few
-     * magazines. What waits for whichever thread comes next is at most 32 times the limit and an
-     * eighth of the node, and what is left in slabs. A thread keeps at most a 64th of a node's
-     * capacity, and of nodes of less than 8 MiB nothing. A slab takes a byte and a bit of the Java
-     * heap for each block that it is cut into, 7 % of its memory where these have 16 bytes and 0.4
-     * % where they have 256, and 8 more for each that is kept ready.
+     * <p>Memory in magazines is in no block, and stays with its thread until that frees more of a
+     * size than it ever took back, or has as much as it may keep, next uses the node's magazines
+     * after {@link NodeAllocator#trim()} or after a request found no memory, or has ended and the
+     * purge delay passed or memory ran short. So threads that rest keep what they had. Virtual
+     * threads share a few magazines. What waits for whichever thread comes next is at most 32 times
+     * the limit and an eighth of the node, and what is left in slabs. A slab takes of the Java heap
+     * 8 % of its memory where its blocks have 16 bytes, 2.4 % where they have 64, and 1.4 % or less
+     * from 128 on; and each block that is kept ready 8 bytes, as do the places for blocks in a
+     * thread's magazines, up to 70 KiB for each size.
      *
      * @param bytes what a thread may keep of each node, 0 or at least 128 KiB
      * @return this

@@ -483,20 +483,31 @@ final class MagazineTest {
   }
 
   @Test
-  void aThreadKeeps4MebibytesWhereNothingIsSaid() {
-    long nodeBytes = 512 * MEBIBYTE;
+  void aThreadKeeps16MebibytesWhereNothingIsSaid() {
+    long nodeBytes = 1024 * MEBIBYTE;
     AddressOnlySource large =
         AddressOnlySource.of(Machine.builder().node(Node.of(0, "0", nodeBytes)).build());
     try (NodeAllocator told = NodeAllocator.builder().source(large).capacity(0, nodeBytes).open()) {
       assertEquals(16, told.usableBytes(told.allocate(1)));
-      List<Long> blocks = new ArrayList<>();
-      for (int i = 0; i < 1000; i++) {
-        blocks.add(told.allocate((64 - i % 8 * 4) << 10));
+      // A thread learns from round to round how many blocks of a size it has use for.
+      for (int round = 0; round < 20; round++) {
+        allocateAndFree(told, 16);
       }
-      blocks.forEach(told::free);
-      long keptBytes = told.report().node(0).magazines().threadBytes();
-      assertTrue(keptBytes > 3 * MEBIBYTE && keptBytes <= 4 * MEBIBYTE, "kept=" + keptBytes);
+      assertEquals(16 * MEBIBYTE, told.report().node(0).magazines().threadBytes());
+      long before = told.report().node(0).magazines().lockings();
+      allocateAndFree(told, 16);
+      assertEquals(before, told.report().node(0).magazines().lockings());
+      allocateAndFree(told, 17);
+      assertTrue(told.report().node(0).magazines().threadBytes() < 16 * MEBIBYTE);
     }
+  }
+
+  private static void allocateAndFree(NodeAllocator told, int mebibytes) {
+    List<Long> blocks = new ArrayList<>();
+    for (int i = 0; i < mebibytes; i++) {
+      blocks.add(told.allocate(MEBIBYTE));
+    }
+    blocks.forEach(told::free);
   }
 
   @Test

@@ -121,23 +121,24 @@ final class MagazinePath {
     if (!(exchanges ? slab.takeOnce(object) : slab.take(object))) {
       return Zone.NOT_LIVE;
     }
-    if (own != null && own.putInPlace(slab.sizeClass(), slab.block(object))) {
+    long block = slab.block(object);
+    if (own != null && own.putInPlace(slab.sizeClass(), block)) {
       return 1;
     }
-    return put(zone, slab, object) ? 1 : Zone.CLOSED;
+    return put(zone, slab, block) ? 1 : Zone.CLOSED;
   }
 
-  private boolean put(BackedZone zone, Slab slab, int object) {
+  private boolean put(BackedZone zone, Slab slab, long block) {
     boolean done = false;
     MagazineSet set = null;
     try {
       set = threads.enter();
       Magazines magazines = threads.of(set, zone.magazineId(), zone.depot());
-      done = magazines.put(slab.sizeClass(), slab.block(object));
+      done = magazines.put(slab.sizeClass(), block);
       return done;
     } finally {
       if (!done) {
-        slab.give(object);
+        slab.give(block);
       }
       if (set != null) {
         set.exit();

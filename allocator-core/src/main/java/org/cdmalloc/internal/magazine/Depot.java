@@ -16,8 +16,7 @@ import org.cdmalloc.internal.zone.Zone;
  * them, empty ones, and the slabs. Safe for use by any number of threads; every method is one short
  * critical section.
  *
- * <p>A <em>magazine</em> is an array: element 0 says how many blocks it holds, those follow, the
- * one that was put last behind the others. A block is a {@link ReadyBlock}.
+ * <p>A <em>magazine</em> is an array, see {@link Magazine}; a block is a {@link ReadyBlock}.
  */
 public final class Depot {
   /*
@@ -30,8 +29,9 @@ public final class Depot {
    *   slabs       the slabs; an object that is out is its user's or in a magazine
    *   cached      blocks and bytes that the magazines of full hold
    *   out         blocks and bytes that are out of the slabs
-   *   gone        what threads counted that are gone
+   *   threads     how many there are, and gone: what others counted that are no more
    * State, volatile
+   *   threadBytes what each thread may keep: less than it was told before if others came since
    *   epoch       moved when threads are to bring their magazines back; negative once closed
    *
    * Invariants
@@ -105,8 +105,22 @@ public final class Depot {
   /** And not more than this part of the region: who does not find it here goes to another node. */
   private static final int REGION_SHARE = 8;
 
-  /** So many empty magazines of a class are kept: as many as threads fill and empty in turn. */
-  private static final int EMPTY_KEPT = 32;
+  /** All threads together may keep this part of the region. */
+  private static final int THREADS_SHARE = 8;
+
+  /**
+   * Or so much each, if they are many and that is more; no magazine is more than a quarter of it.
+   */
+  private static final long LEAST_BYTES = 4 << 20;
+
+  /** Empty magazines of a class are kept for so many blocks: as threads fill and empty in turn. */
+  private static final int EMPTY_BLOCKS = 32 * MOST_BLOCKS;
+
+  /** But not more than so many. */
+  private static final int EMPTY_MOST = 512;
+
+  /** So many magazines are looked at for one that its thread handed over itself. */
+  private static final int NEAR_TOP = 8;
 
   private static final int STACK = 4;
 
@@ -116,6 +130,7 @@ public final class Depot {
   private final Memory memory;
   private final long base;
   private final long regionBytes;
+  private final long allBytes;
   private final long limitBytes;
   private final long mostCachedBytes;
   private final int[] capacities = new int[SizeClasses.count()];
@@ -135,9 +150,14 @@ public final class Depot {
   private long outBlocks;
   private long outBytes;
   private long acquisitions;
+  private int places;
+  private int threads;
 
   /** Written under the lock. */
-  private volatile int epoch;
+  private final Epoch epoch = new Epoch();
+
+  /** Likewise. */
+  private volatile long threadBytes;
 
   /**
    * Makes a depot without magazines.
@@ -145,15 +165,16 @@ public final class Depot {
    * @param memory where runs come from
    * @param base the address of its first byte, if all of it is contiguous; else 0
    * @param regionPages the size of the zone's region
-   * @param limitBytes what one thread may keep of the zone, positive
+   * @param limitBytes what one thread may keep of the zone at most, positive
    */
   public Depot(Memory memory, long base, int regionPages, long limitBytes) {
     this.memory = memory;
     this.base = base;
     this.regionBytes = base == 0 ? 0 : (long) regionPages * Zone.PAGE_BYTES;
+    this.allBytes = (long) regionPages * Zone.PAGE_BYTES;
     this.limitBytes = limitBytes;
-    this.mostCachedBytes =
-        Math.min(DEPOT_SHARE * limitBytes, (long) regionPages * Zone.PAGE_BYTES / REGION_SHARE);
+    this.mostCachedBytes = Math.min(DEPOT_SHARE * limitBytes, allBytes / REGION_SHARE);
+    setThreads(0);
     this.slabs = new SlabCache(regionPages);
     this.index = slabs.index();
     for (int sizeClass = 0; sizeClass < capacities.length; sizeClass++) {
@@ -180,25 +201,28 @@ public final class Depot {
   }
 
   /**
-   * Returns what one thread may keep.
+   * Returns what each thread may keep, now that there are so many.
    *
    * @return bytes
    */
   public long limitBytes() {
-    return limitBytes;
+    return threadBytes;
   }
 
   /**
    * Tells whether blocks of a class are kept ready.
    *
    * @param sizeClass the class
-   * @return false if one of them is more than an eighth of what a thread may keep
+   * @return false if one of them is more than an eighth of what a thread may keep at most
    */
   public boolean serves(int sizeClass) {
     return capacities[sizeClass] > 0;
   }
 
-  /** Returns how many blocks of a class a thread is given at once of slabs, at most 64. */
+  /**
+   * Returns how many blocks of a class a thread asks slabs for at once, at most 64: they may give a
+   * quarter more, for which half a magazine leaves room.
+   */
   int mostFilled(int sizeClass) {
     int bytes = SizeClasses.bytes(sizeClass);
     return Math.max(1, Math.min(capacities[sizeClass] / 2, FILL_BYTES / bytes));
@@ -218,14 +242,37 @@ public final class Depot {
     return index;
   }
 
-  /** Returns the epoch: a thread that knows another one brings its magazines back. */
-  int epoch() {
+  /**
+   * Begins to serve one thread more, until it retires.
+   *
+   * @return where in slabs it looks first for blocks: threads are counted, from 0
+   */
+  int join() {
+    lockUncounted();
+    try {
+      int place = places;
+      places = (places + 1) & Short.MAX_VALUE;
+      setThreads(threads + 1);
+      return place;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void setThreads(int count) {
+    threads = count;
+    long share = allBytes / THREADS_SHARE / Math.max(1, count);
+    threadBytes = Math.min(limitBytes, Math.max(LEAST_BYTES, share));
+  }
+
+  /** Returns the epoch: a thread that knows another number brings its magazines back. */
+  Epoch epoch() {
     return epoch;
   }
 
   /** Tells whether the zone is closed. */
   boolean isClosed() {
-    return epoch < 0;
+    return epoch.get() < 0;
   }
 
   /**
@@ -234,11 +281,12 @@ public final class Depot {
    * @param sizeClass the class
    * @param none an empty magazine, or one that can hold nothing
    * @param most how many blocks to take if they come from slabs, positive
+   * @param place the caller's, see {@link #join}
    * @param floorPages how many pages must stay free if a run is needed
    * @return a magazine, or null if there is no room; then the empty one is still its thread's
    */
-  long[] exchange(int sizeClass, long[] none, int most, int floorPages) {
-    long[] magazine = exchange(sizeClass, none, most);
+  long[] exchange(int sizeClass, long[] none, int most, int place, int floorPages) {
+    long[] magazine = exchange(sizeClass, none, most, place);
     if (magazine != null || isClosed()) {
       return magazine;
     }
@@ -247,33 +295,51 @@ public final class Depot {
       return null;
     }
     boolean done = false;
-    lock();
     try {
-      long[] empty = none.length > 1 ? none : anEmpty(sizeClass);
-      slabs.open(sizeClass, Zone.page(run), !Zone.isWritten(run));
-      done = true;
-      return filled(sizeClass, empty, most);
+      lock();
+      try {
+        long[] empty = Magazine.capacity(none) > 0 ? none : anEmpty(sizeClass);
+        slabs.open(sizeClass, Zone.page(run), !Zone.isWritten(run));
+        done = true;
+        return filled(sizeClass, empty, most, place);
+      } finally {
+        lock.unlock();
+      }
     } finally {
-      lock.unlock();
       if (!done) {
         memory.giveBack(Zone.page(run));
       }
     }
   }
 
-  private long[] exchange(int sizeClass, long[] none, int most) {
+  private long[] exchange(int sizeClass, long[] none, int most, int place) {
     lock();
     try {
       if (isClosed()) {
         return null;
       }
       if (fulls[sizeClass] == 0) {
-        return filled(sizeClass, none, most);
+        return filled(sizeClass, none, most, place);
       }
       keepEmpty(sizeClass, none);
+      bringUp(sizeClass, place);
       return takeFull(sizeClass);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Puts a magazine on top that a thread handed over itself, if there is one near the top. */
+  private void bringUp(int sizeClass, int place) {
+    long[][] stack = full[sizeClass];
+    int top = fulls[sizeClass] - 1;
+    for (int i = top; i >= 0 && i > top - NEAR_TOP; i--) {
+      if (Magazine.place(stack[i]) == place) {
+        long[] own = stack[i];
+        stack[i] = stack[top];
+        stack[top] = own;
+        return;
+      }
     }
   }
 
@@ -282,7 +348,7 @@ public final class Depot {
     idle[sizeClass] = Math.min(idle[sizeClass], top);
     long[] magazine = full[sizeClass][top];
     full[sizeClass][top] = null;
-    cache(sizeClass, -magazine[0]);
+    cache(sizeClass, -Magazine.count(magazine));
     return magazine;
   }
 
@@ -297,21 +363,22 @@ public final class Depot {
   }
 
   /** Fills a magazine from slabs; returns null if they have nothing. */
-  private long[] filled(int sizeClass, long[] none, int most) {
+  private long[] filled(int sizeClass, long[] none, int most, int place) {
     if (!slabs.has(sizeClass)) {
       return null;
     }
-    long[] magazine = none.length > 1 ? none : anEmpty(sizeClass);
-    magazine[0] = slabs.take(sizeClass, magazine, 1, most);
-    out(sizeClass, magazine[0]);
+    long[] magazine = Magazine.capacity(none) > 0 ? none : anEmpty(sizeClass);
+    int taken = slabs.take(sizeClass, magazine, Magazine.FIRST, most, place);
+    Magazine.setCount(magazine, taken);
+    out(sizeClass, taken);
     reverse(magazine);
     return magazine;
   }
 
-  /** The lowest block of a slab is to be used first, so that the highest are the last to go. */
+  /** A thread's lowest blocks of a slab are to be used first, so that the highest come last. */
   private static void reverse(long[] magazine) {
-    int high = (int) magazine[0];
-    for (int low = 1; low < high; low++) {
+    int high = Magazine.count(magazine);
+    for (int low = Magazine.FIRST; low < high; low++) {
       long block = magazine[low];
       magazine[low] = magazine[high];
       magazine[high] = block;
@@ -324,34 +391,64 @@ public final class Depot {
    *
    * @param sizeClass the class
    * @param magazine with any number of blocks
+   * @param place the caller's
    * @return an empty magazine
    */
-  long[] accept(int sizeClass, long[] magazine) {
+  long[] accept(int sizeClass, long[] magazine, int place) {
     lock();
     try {
-      if (magazine.length == 1) {
+      if (Magazine.capacity(magazine) == 0) {
         return anEmpty(sizeClass);
       }
-      long bytes = magazine[0] * SizeClasses.bytes(sizeClass);
-      if (isClosed() || bytes == 0 || cachedBytes + bytes > mostCachedBytes) {
+      if (!hasPlaceFor(sizeClass, magazine)) {
         putAll(sizeClass, magazine);
         return magazine;
       }
+      // First: it may need the Java heap, and a magazine must not be in two places.
       long[] instead = anEmpty(sizeClass);
-      push(full, fulls, sizeClass, magazine);
-      cache(sizeClass, magazine[0]);
+      keep(sizeClass, magazine, place);
       return instead;
     } finally {
       lock.unlock();
     }
   }
 
+  /**
+   * Takes a magazine in that its thread needs no other one for.
+   *
+   * @param sizeClass the class
+   * @param magazine with any number of blocks
+   * @param place the caller's
+   */
+  void handIn(int sizeClass, long[] magazine, int place) {
+    lock();
+    try {
+      if (hasPlaceFor(sizeClass, magazine)) {
+        keep(sizeClass, magazine, place);
+      } else {
+        putAll(sizeClass, magazine);
+        keepEmpty(sizeClass, magazine);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean hasPlaceFor(int sizeClass, long[] magazine) {
+    long bytes = (long) Magazine.count(magazine) * SizeClasses.bytes(sizeClass);
+    return bytes != 0 && !isClosed() && cachedBytes + bytes <= mostCachedBytes;
+  }
+
+  private void keep(int sizeClass, long[] magazine, int place) {
+    Magazine.setPlace(magazine, place);
+    push(full, fulls, sizeClass, magazine);
+    cache(sizeClass, Magazine.count(magazine));
+  }
+
   private void putAll(int sizeClass, long[] magazine) {
-    int count = (int) magazine[0];
-    magazine[0] = 0;
-    out(sizeClass, -count);
-    for (int i = 1; i <= count; i++) {
-      int page = slabs.put(magazine[i]);
+    for (int count = Magazine.count(magazine); count > 0; count--) {
+      int page = slabs.put(Magazine.pop(magazine, count));
+      out(sizeClass, -1);
       if (page != SlabCache.NONE) {
         memory.giveBack(page);
       }
@@ -371,7 +468,7 @@ public final class Depot {
 
   private long[] anEmpty(int sizeClass) {
     if (empties[sizeClass] == 0) {
-      return new long[capacities[sizeClass] + 1];
+      return Magazine.make(capacities[sizeClass]);
     }
     int top = --empties[sizeClass];
     long[] magazine = empty[sizeClass][top];
@@ -380,7 +477,8 @@ public final class Depot {
   }
 
   private void keepEmpty(int sizeClass, long[] magazine) {
-    if (magazine.length > 1 && empties[sizeClass] < EMPTY_KEPT) {
+    int most = Math.min(EMPTY_MOST, EMPTY_BLOCKS / Math.max(1, capacities[sizeClass]));
+    if (Magazine.capacity(magazine) > 0 && empties[sizeClass] < most) {
       push(empty, empties, sizeClass, magazine);
     }
   }
@@ -447,7 +545,7 @@ public final class Depot {
     lock();
     try {
       if (!isClosed()) {
-        epoch = (epoch + 1) & Integer.MAX_VALUE;
+        epoch.set(epoch.get() + 1);
       }
     } finally {
       lock.unlock();
@@ -458,7 +556,7 @@ public final class Depot {
   public void close() {
     lock();
     try {
-      epoch = -1;
+      epoch.set(-1);
     } finally {
       lock.unlock();
     }
@@ -499,7 +597,7 @@ public final class Depot {
       long bytes = 0;
       for (int sizeClass = 0; sizeClass < fulls.length; sizeClass++) {
         for (int i = 0; i < fulls[sizeClass]; i++) {
-          bytes += full[sizeClass][i][0] * SizeClasses.bytes(sizeClass);
+          bytes += (long) Magazine.count(full[sizeClass][i]) * SizeClasses.bytes(sizeClass);
         }
       }
       if (bytes != cachedBytes || bytes > mostCachedBytes) {
@@ -537,6 +635,7 @@ public final class Depot {
   void retire(Kept thread) {
     lock();
     try {
+      setThreads(threads - 1);
       gone.addEvents(thread.combinations());
       outBlocks -= thread.threadBlocks();
       outBytes -= thread.threadBytes();

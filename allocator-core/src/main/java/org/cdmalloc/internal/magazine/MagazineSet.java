@@ -93,9 +93,8 @@ public final class MagazineSet {
     return null;
   }
 
-  /** Adds what was counted in the magazines of a zone, and what is there. */
-  void addTo(int zone, Kept sum) {
-    Magazines magazines = find(zone);
+  /** Adds what was counted in the magazines of a zone, if there are any, and what is there. */
+  void addTo(Magazines magazines, Kept sum) {
     if (magazines != null) {
       magazines.addTo(sum);
       for (Choice choice : made) {

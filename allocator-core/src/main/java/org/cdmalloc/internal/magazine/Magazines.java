@@ -10,21 +10,21 @@ import org.cdmalloc.internal.slab.SlabIndex;
 import org.cdmalloc.internal.zone.NumaEvents;
 
 /**
- * One thread's blocks of one zone that are kept ready: two magazines for each size class. With two,
- * a thread that allocates and frees around the edge of a magazine goes to the depot once per
- * magazine, not once per block (J. Bonwick and J. Adams, Magazines and Vmem, USENIX 2001, section
- * 3.1). Not safe for use by more than one thread, except that counts may be read by any.
+ * One thread's blocks of one zone that are kept ready: a row of magazines for each size class, of
+ * which a call sees the loaded one. Not safe for use by more than one thread, except that counts
+ * may be read by any.
  */
 public final class Magazines {
   /*
    * Algorithmic notes.
    *
-   * State: loaded[c] and previous[c], arrays as Depot describes them; NOTHING where a class was not
-   * used, which is never written.
+   * State: rows[c], null where a class was not used, and loaded[c], which is the loaded magazine of
+   * that row, or NOTHING.
    *
    * Invariants
    *   M1  keptBytes is the sum over all blocks here
-   *   M2  it is at most limitBytes after every take and put
+   *   M2  it is at most limitBytes after every take and put, and that is what the depot said when this
+   *       thread last could not do without it or a place for a block
    *
    * What a hit counts is what a report cannot find out otherwise: the events. Which blocks are their
    * users' follows from what is out of the slabs and not in a magazine.
@@ -35,8 +35,6 @@ public final class Magazines {
 
   /** No block is here, or to be had. */
   public static final long NONE = -1;
-
-  private static final long[] NOTHING = {0};
 
   /** Of a class that holds more than this part of the limit, some is handed over first. */
   private static final int MUCH_SHARE = 32;
@@ -50,23 +48,21 @@ public final class Magazines {
   private final Depot depot;
   private final Depot.Memory memory;
   private final SlabIndex index;
+  private final Epoch epoch;
   private final long base;
   private final long regionBytes;
-  private final long limitBytes;
+  private final int place;
   private final long[][] loaded = new long[SizeClasses.count()][];
-  private final long[][] previous = new long[SizeClasses.count()][];
-
-  /**
-   * How many blocks of a class are taken of slabs the next time, at most what the depot says: a
-   * thread may want one of each class, or many of one.
-   */
-  private final byte[] fills = new byte[SizeClasses.count()];
+  private final MagazineRow[] rows = new MagazineRow[SizeClasses.count()];
 
   /** Counted for blocks that were not taken out of a choice. */
   private final long[] events = new long[NumaEvents.COMBINATIONS];
 
+  /** What may be kept, as the depot said when it, or a place for a block, was last looked for. */
+  private long limitBytes;
+
   private long keptBytes;
-  private int epoch;
+  private long known;
 
   Magazines(Thread owner, Object allocator, Depot depot) {
     this.owner = owner;
@@ -74,12 +70,12 @@ public final class Magazines {
     this.depot = depot;
     this.memory = depot.memory();
     this.index = depot.index();
+    this.epoch = depot.epoch();
     this.base = depot.base();
     this.regionBytes = depot.regionBytes();
+    this.place = depot.join();
     this.limitBytes = depot.limitBytes();
-    Arrays.fill(loaded, NOTHING);
-    Arrays.fill(previous, NOTHING);
-    Arrays.fill(fills, (byte) 1);
+    Arrays.fill(loaded, Magazine.NOTHING);
   }
 
   /**
@@ -90,27 +86,31 @@ public final class Magazines {
    */
   public long take(int sizeClass) {
     long[] magazine = loaded[sizeClass];
-    int blocks = (int) magazine[0];
-    return blocks != 0 && epoch == depot.epoch()
-        ? pop(sizeClass, magazine, blocks)
+    int count = Magazine.count(magazine);
+    return count != 0 && known == epoch.get()
+        ? pop(sizeClass, magazine, count)
         : takeAsAsked(sizeClass);
   }
 
-  private long pop(int sizeClass, long[] magazine, int blocks) {
-    long block = magazine[blocks];
-    magazine[0] = blocks - 1L;
+  private long pop(int sizeClass, long[] magazine, int count) {
+    long block = Magazine.pop(magazine, count);
     keptBytes -= SizeClasses.bytes(sizeClass);
     index.give(block);
     return block;
   }
 
   private long takeAsAsked(int sizeClass) {
-    if (epoch != depot.epoch() && !renew()) {
+    if (known != epoch.get() && !renew()) {
       return NONE;
     }
     // The epoch may have moved again: what is here serves its thread first.
-    boolean isHere = loaded[sizeClass][0] != 0 || exchange(sizeClass);
-    return isHere ? pop(sizeClass, loaded[sizeClass], (int) loaded[sizeClass][0]) : NONE;
+    boolean isHere = Magazine.count(loaded[sizeClass]) != 0 || loadFull(sizeClass);
+    return isHere ? popLoaded(sizeClass) : NONE;
+  }
+
+  private long popLoaded(int sizeClass) {
+    long[] magazine = loaded[sizeClass];
+    return pop(sizeClass, magazine, Magazine.count(magazine));
   }
 
   /**
@@ -141,22 +141,29 @@ public final class Magazines {
 
   /** Puts a block back that was just taken: its place in the loaded magazine is free. */
   private void undo(int sizeClass, long block) {
-    index.at(ReadyBlock.offset(block)).take(ReadyBlock.object(block));
+    index.at(ReadyBlock.offset(block)).takeAt(ReadyBlock.offset(block), false);
     long[] magazine = loaded[sizeClass];
-    magazine[0]++;
-    magazine[(int) magazine[0]] = block;
+    Magazine.push(magazine, Magazine.count(magazine), block);
     keptBytes += SizeClasses.bytes(sizeClass);
   }
 
-  /** Loads the previous magazine; returns false if that is empty too. */
-  private boolean exchange(int sizeClass) {
-    long[] magazine = previous[sizeClass];
-    if (magazine[0] == 0) {
+  /** Loads a magazine that is full; returns false if there is none here. */
+  private boolean loadFull(int sizeClass) {
+    MagazineRow row = rows[sizeClass];
+    if (row == null || !row.loadFull()) {
       return false;
     }
-    previous[sizeClass] = loaded[sizeClass];
-    loaded[sizeClass] = magazine;
+    loaded[sizeClass] = row.loaded();
     return true;
+  }
+
+  private MagazineRow row(int sizeClass) {
+    MagazineRow row = rows[sizeClass];
+    if (row == null) {
+      row = new MagazineRow(depot, sizeClass, place);
+      rows[sizeClass] = row;
+    }
+    return row;
   }
 
   /**
@@ -179,19 +186,19 @@ public final class Magazines {
   }
 
   private long takeOfDepot(int sizeClass, int floorPages) {
+    limitBytes = depot.limitBytes();
     // Now: later there is a block that would be lost if the Java heap has no room.
     if (keptBytes > limitBytes - depot.magazineBytes(sizeClass)) {
       shed();
     }
-    int most = fills[sizeClass];
-    long[] magazine = depot.exchange(sizeClass, loaded[sizeClass], most, floorPages);
-    if (magazine == null) {
+    MagazineRow row = row(sizeClass);
+    if (!row.loadOfDepot(floorPages)) {
       return NONE;
     }
-    fills[sizeClass] = (byte) Math.min(2 * most, depot.mostFilled(sizeClass));
+    long[] magazine = row.loaded();
     loaded[sizeClass] = magazine;
-    keptBytes += magazine[0] * SizeClasses.bytes(sizeClass);
-    return pop(sizeClass, magazine, (int) magazine[0]);
+    keptBytes += (long) Magazine.count(magazine) * SizeClasses.bytes(sizeClass);
+    return popLoaded(sizeClass);
   }
 
   /**
@@ -204,13 +211,13 @@ public final class Magazines {
   boolean free(long address, boolean once) {
     long offset = address - base;
     Slab slab = offset >= 0 && offset < regionBytes ? index.at(offset) : null;
-    int object = slab == null ? -1 : slab.takeAt(offset, once);
-    if (object < 0) {
+    long block = slab == null ? NONE : slab.takeAt(offset, once);
+    if (block < 0) {
       return false;
     }
-    boolean done = putInPlace(slab.sizeClass(), ReadyBlock.of(offset, object));
+    boolean done = putInPlace(slab.sizeClass(), block);
     if (!done) {
-      slab.give(object);
+      slab.give(block);
     }
     return done;
   }
@@ -224,13 +231,12 @@ public final class Magazines {
    */
   public boolean putInPlace(int sizeClass, long block) {
     long[] magazine = loaded[sizeClass];
-    int blocks = (int) magazine[0] + 1;
+    int count = Magazine.count(magazine);
     long bytes = keptBytes + SizeClasses.bytes(sizeClass);
-    if (blocks >= magazine.length || bytes > limitBytes || epoch != depot.epoch()) {
+    if (count >= Magazine.capacity(magazine) || bytes > limitBytes || known != epoch.get()) {
       return false;
     }
-    magazine[blocks] = block;
-    magazine[0] = blocks;
+    Magazine.push(magazine, count, block);
     keptBytes = bytes;
     return true;
   }
@@ -244,35 +250,33 @@ public final class Magazines {
    * @throws OutOfMemoryError if the Java heap has no room for a magazine; nothing changed
    */
   public boolean put(int sizeClass, long block) {
-    if (epoch != depot.epoch() && !renew()) {
+    if (known != epoch.get() && !renew()) {
       return false;
     }
+    limitBytes = depot.limitBytes();
     if (keptBytes > limitBytes - SizeClasses.bytes(sizeClass)) {
       shed();
     }
     long[] magazine = loaded[sizeClass];
-    int blocks = (int) magazine[0];
-    if (blocks + 1 >= magazine.length) {
-      magazine = another(sizeClass);
-      blocks = (int) magazine[0];
+    if (Magazine.count(magazine) >= Magazine.capacity(magazine)) {
+      magazine = loadEmpty(sizeClass);
     }
-    magazine[blocks + 1] = block;
-    magazine[0] = blocks + 1L;
+    Magazine.push(magazine, Magazine.count(magazine), block);
     keptBytes += SizeClasses.bytes(sizeClass);
     return true;
   }
 
-  /** Loads a magazine with room: the previous one, or an empty one of the depot. */
-  private long[] another(int sizeClass) {
-    long[] magazine = previous[sizeClass];
-    long blocks = magazine[0];
-    if (blocks + 1 >= magazine.length) {
-      magazine = depot.accept(sizeClass, magazine);
-      keptBytes -= blocks * SizeClasses.bytes(sizeClass);
+  /** Loads a magazine with room. */
+  private long[] loadEmpty(int sizeClass) {
+    MagazineRow row = row(sizeClass);
+    long before = bytes(sizeClass);
+    try {
+      row.loadEmpty();
+    } finally {
+      keptBytes -= before - bytes(sizeClass);
+      loaded[sizeClass] = row.loaded();
     }
-    previous[sizeClass] = loaded[sizeClass];
-    loaded[sizeClass] = magazine;
-    return magazine;
+    return row.loaded();
   }
 
   /**
@@ -290,42 +294,40 @@ public final class Magazines {
       sizeClass--;
       if (bytes(sizeClass) > much) {
         bringBack(sizeClass);
-        fills[sizeClass] = 1;
       }
     }
   }
 
   private long bytes(int sizeClass) {
-    return blocks(sizeClass) * SizeClasses.bytes(sizeClass);
+    return (long) blocks(sizeClass) * SizeClasses.bytes(sizeClass);
   }
 
-  private long blocks(int sizeClass) {
-    return loaded[sizeClass][0] + previous[sizeClass][0];
+  private int blocks(int sizeClass) {
+    MagazineRow row = rows[sizeClass];
+    return row == null ? 0 : row.blocks();
   }
 
   private void bringBack(int sizeClass) {
-    bringBack(loaded, sizeClass);
-    bringBack(previous, sizeClass);
-  }
-
-  private void bringBack(long[][] magazines, int sizeClass) {
-    long blocks = magazines[sizeClass][0];
-    if (blocks != 0) {
-      magazines[sizeClass] = depot.accept(sizeClass, magazines[sizeClass]);
-      keptBytes -= blocks * SizeClasses.bytes(sizeClass);
+    MagazineRow row = rows[sizeClass];
+    if (row != null) {
+      long before = bytes(sizeClass);
+      try {
+        row.bringBack();
+      } finally {
+        keptBytes -= before - bytes(sizeClass);
+        loaded[sizeClass] = row.loaded();
+      }
     }
   }
 
   /** Returns false if the zone is closed: nobody wants what is here then. */
   private boolean renew() {
-    int now = depot.epoch();
+    long now = epoch.get();
     if (now < 0) {
       return false;
     }
     bringAllBack();
-    // Memory is short, or was just given back: who wants much of it again asks for it in steps.
-    Arrays.fill(fills, (byte) 1);
-    epoch = now;
+    known = now;
     return true;
   }
 

@@ -191,11 +191,12 @@ public final class ThreadMagazines {
   }
 
   private Magazines add(MagazineSet set, int zone, Depot depot) {
-    Magazines made = new Magazines(set.owner, this, depot);
     lock.lock();
     try {
       Magazines[] before = set.zones();
       Magazines[] after = Arrays.copyOf(before, Math.max(before.length, zone + 1));
+      // Last: the depot counts it from here on.
+      Magazines made = new Magazines(set.owner, this, depot);
       after[zone] = made;
       if (!closed) {
         set.setZones(after);
@@ -221,12 +222,8 @@ public final class ThreadMagazines {
         set -> {
           boolean dead = set.owner != null && !set.owner.isAlive();
           if (dead) {
-            for (int zone = 0; zone < set.zones().length; zone++) {
-              if (set.zones()[zone] != null) {
-                set.zones()[zone].bringAllBack();
-                retire(set, zone);
-              }
-            }
+            bringBack(set);
+            retire(set);
             set.forget();
           }
           return dead;
@@ -234,11 +231,17 @@ public final class ThreadMagazines {
   }
 
   /** Keeps the counts of a set's magazines, and forgets these, so that nothing is counted twice. */
-  private static void retire(MagazineSet set, int zone) {
-    Kept counts = new Kept();
-    set.addTo(zone, counts);
-    set.zones()[zone].depot().retire(counts);
-    set.zones()[zone] = null;
+  private static void retire(MagazineSet set) {
+    // A thread that finds its depot closed forgets its set while this goes on.
+    Magazines[] zones = set.zones();
+    for (int zone = 0; zone < zones.length; zone++) {
+      if (zones[zone] != null) {
+        Kept counts = new Kept();
+        set.addTo(zones[zone], counts);
+        zones[zone].depot().retire(counts);
+        zones[zone] = null;
+      }
+    }
   }
 
   /**
@@ -274,13 +277,7 @@ public final class ThreadMagazines {
     lock.lock();
     try {
       closed = true;
-      for (MagazineSet set : sets) {
-        for (int zone = 0; zone < set.zones().length; zone++) {
-          if (set.zones()[zone] != null) {
-            retire(set, zone);
-          }
-        }
-      }
+      sets.forEach(ThreadMagazines::retire);
       sets.forEach(MagazineSet::forget);
       sets.clear();
     } finally {
@@ -301,7 +298,7 @@ public final class ThreadMagazines {
     try {
       depot.addTo(sum);
       for (MagazineSet set : sets) {
-        set.addTo(zone, sum);
+        set.addTo(set.find(zone), sum);
       }
       return sum;
     } finally {

@@ -2,17 +2,17 @@
 package org.cdmalloc.internal.slab;
 
 /**
- * An object of a slab as one number: where it begins in its region, its number in its slab, and
- * whether it holds zeros. Never negative. Pure functions.
+ * An object of a slab as one number: where it begins in its region, where its slab has its state,
+ * and whether it holds zeros. Never negative. Pure functions.
  */
 public final class ReadyBlock {
   /** Set if the object holds the zeros with which its memory came. */
   public static final long CLEAN = 1;
 
-  /** A slab of the smallest objects has 4096, and no address space has more than 2^47 bytes. */
-  private static final int OBJECT_SHIFT = 48;
+  /** A slab has at most 4096 states, and no address space has more than 2^47 bytes. */
+  private static final int STATE_SHIFT = 48;
 
-  private static final long OFFSET_MASK = ((1L << OBJECT_SHIFT) - 1) & ~CLEAN;
+  private static final long OFFSET_MASK = ((1L << STATE_SHIFT) - 1) & ~CLEAN;
 
   private ReadyBlock() {}
 
@@ -20,11 +20,11 @@ public final class ReadyBlock {
    * Returns an object that is not clean.
    *
    * @param offset where it begins, in its region, in bytes
-   * @param object its number in its slab
+   * @param state where its slab has its state
    * @return the block
    */
-  public static long of(long offset, int object) {
-    return offset | (long) object << OBJECT_SHIFT;
+  public static long of(long offset, int state) {
+    return offset | (long) state << STATE_SHIFT;
   }
 
   /**
@@ -38,13 +38,13 @@ public final class ReadyBlock {
   }
 
   /**
-   * Returns the number that a block has in its slab.
+   * Returns where the slab of a block has its state.
    *
    * @param block the block
    * @return from 0
    */
-  public static int object(long block) {
-    return (int) (block >>> OBJECT_SHIFT);
+  public static int state(long block) {
+    return (int) (block >>> STATE_SHIFT);
   }
 
   /**

@@ -17,6 +17,10 @@ import org.cdmalloc.internal.zone.Zone;
  * under the lock of the slab cache, and while no object is anybody's; so whoever has an object sees
  * the slab as it is.
  *
+ * <p>Bytes in one cache line are written by one processor at a time, whosever they are. So threads
+ * that take objects at the same time begin at different places of the slab, and where objects are
+ * few, their bytes are spread.
+ *
  * <p>A slab that is closed has no objects, and may be opened again. Where it lies and how it is cut
  * never changes: who frees a block beside it may look at it while it is opened or closed, and finds
  * either way that the block is none of its objects.
@@ -29,6 +33,17 @@ public final class Slab {
    */
   private static final int RECIPROCAL_SHIFT = 40;
 
+  /** A slab has so many states, most of which may be no object's, or more. */
+  private static final int STATES_LOG = 9;
+
+  /** Before it is the length, which every call reads, and maybe other objects. */
+  private static final int FIRST_STATE = 64;
+
+  private static final int STATES_BEHIND = 64;
+
+  /** Threads begin at so many places at least, or at each 64th object if these are more. */
+  private static final int PLACES = 4;
+
   private static final byte FREE = 0;
   private static final byte LIVE = 1;
   private static final VarHandle STATE = MethodHandles.arrayElementVarHandle(byte[].class);
@@ -37,43 +52,61 @@ public final class Slab {
   private final int sizeClass;
   private final int objectBytes;
   private final long reciprocal;
+  private final int count;
   private final byte[] states;
+  private final int stateShift;
 
   /** How many objects there are; 0 while the slab is closed. */
   private int objects;
 
-  // Of the slab cache, under its lock.
+  // Of the slab cache, under its lock; the bits by object.
   private final long[] free;
-  private int carved;
+  private final long[] used;
   private int out;
-  private boolean clean;
   Slab previous;
   Slab next;
   boolean listed;
 
   /** Makes a slab that is closed. */
   Slab(int page, int sizeClass) {
-    int count = SizeClasses.objects(sizeClass);
+    this.count = SizeClasses.objects(sizeClass);
     this.start = (long) page * Zone.PAGE_BYTES;
     this.sizeClass = sizeClass;
     this.objectBytes = SizeClasses.bytes(sizeClass);
     this.reciprocal = ((1L << RECIPROCAL_SHIFT) + objectBytes - 1) / objectBytes;
-    this.states = new byte[count];
+    this.stateShift = stateShift(sizeClass);
+    this.states = new byte[FIRST_STATE + state(count - 1) + 1 + STATES_BEHIND];
     this.free = new long[(count - 1) / Long.SIZE + 1];
+    this.used = new long[free.length];
+  }
+
+  /** No two objects begin within 2^shift bytes. */
+  private static int stateShift(int sizeClass) {
+    int most = log(SizeClasses.bytes(sizeClass));
+    int slab = log(SizeClasses.runPages(sizeClass) * Zone.PAGE_BYTES);
+    return SizeClasses.isObject(sizeClass) ? Math.min(most, slab - STATES_LOG) : most;
+  }
+
+  private static int log(int value) {
+    return Integer.SIZE - 1 - Integer.numberOfLeadingZeros(value);
+  }
+
+  private int state(int object) {
+    return (object * objectBytes) >>> stateShift;
   }
 
   /** Has all objects, none of which is out. */
   void open(boolean isClean) {
-    Arrays.fill(free, 0);
-    carved = 0;
+    Arrays.fill(free, -1);
+    free[free.length - 1] = -1L >>> -count;
+    Arrays.fill(used, isClean ? 0 : -1);
     out = 0;
-    clean = isClean;
-    objects = states.length;
+    objects = count;
   }
 
   /** Has no objects from now on; the only one may be its user's until now. */
   void close() {
-    states[0] = FREE;
+    states[FIRST_STATE] = FREE;
     objects = 0;
   }
 
@@ -105,7 +138,7 @@ public final class Slab {
    * @return a block that is not clean
    */
   public long block(int object) {
-    return ReadyBlock.of(offset(object), object);
+    return ReadyBlock.of(offset(object), state(object));
   }
 
   /**
@@ -113,14 +146,18 @@ public final class Slab {
    *
    * @param offset in the region, not before the slab
    * @param once whether of several threads that try at once only one may succeed
-   * @return its number; or a negative number if none that is its user's begins there: nothing
-   *     changed
+   * @return the {@link ReadyBlock}; or a negative number if none that is its user's begins there:
+   *     nothing changed
    */
-  public int takeAt(long offset, boolean once) {
-    int object = (int) (((offset - start) * reciprocal) >>> RECIPROCAL_SHIFT);
+  public long takeAt(long offset, boolean once) {
+    long inside = offset - start;
+    int object = (int) ((inside * reciprocal) >>> RECIPROCAL_SHIFT);
     // A closed slab has no object that is its user's.
-    boolean begins = object < states.length && offset(object) == offset;
-    return begins && (once ? takeOnce(object) : take(object)) ? object : -1;
+    if (object >= count || offset(object) != offset) {
+      return -1;
+    }
+    int state = (int) (inside >>> stateShift);
+    return (once ? takeOnceOf(state) : takeOf(state)) ? ReadyBlock.of(offset, state) : -1;
   }
 
   /**
@@ -148,16 +185,16 @@ public final class Slab {
    * @return false if it is free, in a magazine or not
    */
   public boolean isLive(int object) {
-    return states[object] == LIVE;
+    return states[FIRST_STATE + state(object)] == LIVE;
   }
 
   /**
    * Gives an object to its user.
    *
-   * @param object its number
+   * @param block the {@link ReadyBlock}
    */
-  public void give(int object) {
-    states[object] = LIVE;
+  public void give(long block) {
+    states[FIRST_STATE + ReadyBlock.state(block)] = LIVE;
   }
 
   /**
@@ -167,10 +204,14 @@ public final class Slab {
    * @return false if it is not its user's
    */
   public boolean take(int object) {
-    if (states[object] != LIVE) {
+    return takeOf(state(object));
+  }
+
+  private boolean takeOf(int state) {
+    if (states[FIRST_STATE + state] != LIVE) {
       return false;
     }
-    states[object] = FREE;
+    states[FIRST_STATE + state] = FREE;
     return true;
   }
 
@@ -181,7 +222,11 @@ public final class Slab {
    * @return false if it is not its user's
    */
   public boolean takeOnce(int object) {
-    return STATE.compareAndSet(states, object, LIVE, FREE);
+    return takeOnceOf(state(object));
+  }
+
+  private boolean takeOnceOf(int state) {
+    return STATE.compareAndSet(states, FIRST_STATE + state, LIVE, FREE);
   }
 
   /** Returns the first page of the run. */
@@ -204,17 +249,57 @@ public final class Slab {
     return out == objects;
   }
 
-  /** Returns the lowest object that was out before and is not now, else the first of the rest. */
-  long takeOut() {
-    out++;
-    for (int word = 0; word << 6 < carved; word++) {
-      if (free[word] != 0) {
-        int object = (word << 6) + Long.numberOfTrailingZeros(free[word]);
-        free[word] &= free[word] - 1;
-        return block(object);
-      }
+  /**
+   * Takes objects out: neighbours, all of 64 where few would be left to others, or if there are
+   * less than a quarter of what was asked for, more.
+   *
+   * @param place where to look first: the same for a thread each time, and others for others
+   * @param into where to: numbers of {@link ReadyBlock}, of neighbours the lowest first; clean is
+   *     one that was never out of a clean slab
+   * @param from the first element to be written
+   * @param most how many, positive; there may be a quarter more
+   * @return how many there were, at least one if any is here
+   */
+  int takeOut(int place, long[] into, int from, int most) {
+    int words = free.length;
+    int first = first(place);
+    int word = first >> 6;
+    int taken = takeOut(word, free[word] & -1L << first, into, from, most);
+    for (int i = 0; i < words && 4 * taken < most; i++) {
+      word = word + 1 < words ? word + 1 : 0;
+      taken += takeOut(word, free[word], into, from + taken, most - taken);
     }
-    return block(carved++) | (clean ? ReadyBlock.CLEAN : 0);
+    out += taken;
+    return taken;
+  }
+
+  /**
+   * Returns where a thread begins: every other 64 first, since two may share a line at their ends.
+   */
+  private int first(int place) {
+    int words = free.length;
+    if (words < PLACES) {
+      return place % PLACES * count / PLACES;
+    }
+    int even = 2 * (place % words);
+    return (even < words ? even : (even - words) | 1) << 6;
+  }
+
+  private int takeOut(int word, long some, long[] into, int from, int asked) {
+    long bits = some;
+    int there = Long.bitCount(bits);
+    int most = 4 * (there - asked) < asked ? there : asked;
+    int taken = 0;
+    while (taken < most) {
+      long bit = bits & -bits;
+      bits ^= bit;
+      long block = block((word << 6) + Long.numberOfTrailingZeros(bit));
+      into[from + taken] = (used[word] & bit) == 0 ? block | ReadyBlock.CLEAN : block;
+      free[word] ^= bit;
+      used[word] |= bit;
+      taken++;
+    }
+    return taken;
   }
 
   /** Takes an object back that was out. */
@@ -229,7 +314,7 @@ public final class Slab {
     for (long word : free) {
       in += Long.bitCount(word);
     }
-    return carved - in;
+    return count - in;
   }
 
   /** Returns how many objects are out, as counted on the way. */

@@ -53,19 +53,20 @@ public final class SlabCache {
    * @param sizeClass their class
    * @param into where to: numbers of {@link ReadyBlock}
    * @param from the first element to be written
-   * @param most how many
-   * @return how many there were
+   * @param most how many; there may be a quarter more
+   * @param place where in a slab to look first, 0 or more: the same for a thread each time, and
+   *     others for others
+   * @return how many: less than a quarter of what was asked for only if there are no more
    */
-  public int take(int sizeClass, long[] into, int from, int most) {
+  public int take(int sizeClass, long[] into, int from, int most, int place) {
     int taken = 0;
     Slab slab = partial[sizeClass];
-    while (taken < most && slab != null) {
-      into[from + taken] = slab.takeOut();
-      taken++;
+    while (slab != null && 4 * taken < most) {
+      taken += slab.takeOut(place, into, from + taken, most - taken);
       if (slab.isFull()) {
         unlink(slab, sizeClass);
-        slab = partial[sizeClass];
       }
+      slab = slab.listed ? null : partial[sizeClass];
     }
     return taken;
   }
@@ -100,13 +101,14 @@ public final class SlabCache {
   /**
    * Puts an object back that is out and nobody's.
    *
-   * @param object its {@link ReadyBlock}
+   * @param block the object
    * @return the first page of its slab's run if that is empty now, and no slab any more; or {@link
    *     #NONE}
    */
-  public int put(long object) {
-    Slab slab = index.at(ReadyBlock.offset(object));
-    slab.putBack(ReadyBlock.object(object));
+  public int put(long block) {
+    long offset = ReadyBlock.offset(block);
+    Slab slab = index.at(offset);
+    slab.putBack(slab.object(offset));
     int sizeClass = slab.sizeClass();
     if (slab.isEmpty()) {
       if (slab.listed) {

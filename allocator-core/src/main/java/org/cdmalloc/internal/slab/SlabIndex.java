@@ -44,7 +44,7 @@ public final class SlabIndex {
    * @param block the {@link ReadyBlock}
    */
   public void give(long block) {
-    at(ReadyBlock.offset(block)).give(ReadyBlock.object(block));
+    at(ReadyBlock.offset(block)).give(block);
   }
 
   /** Returns a closed slab for a page, and sees to it that {@link #enter} needs no memory. */

@@ -5,12 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.NavigableMap;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -42,13 +45,14 @@ final class SlabCacheTest {
     assertFalse(cache.has(sizeClass));
     cache.open(sizeClass, page, true);
     long[] taken = new long[objects + 2];
-    assertEquals(objects, cache.take(sizeClass, taken, 1, objects + 1));
+    assertEquals(objects, takeAll(sizeClass, taken));
     assertFalse(cache.has(sizeClass));
     cache.validate();
+    Set<Integer> states = new HashSet<>();
     for (int object = 0; object < objects; object++) {
       long offset = (long) page * Zone.PAGE_BYTES + (long) object * bytes;
       assertEquals(offset, ReadyBlock.offset(taken[object + 1]));
-      assertEquals(object, ReadyBlock.object(taken[object + 1]));
+      assertTrue(states.add(ReadyBlock.state(taken[object + 1])), "two objects have one state");
       assertTrue(ReadyBlock.isClean(taken[object + 1]));
       if (SizeClasses.isObject(sizeClass) || object == 0) {
         Slab slab = cache.index().at(offset);
@@ -58,7 +62,7 @@ final class SlabCacheTest {
         assertEquals(offset, slab.offset(object));
         assertFalse(slab.isLive(object));
         assertFalse(slab.take(object));
-        slab.give(object);
+        slab.give(slab.block(object));
         assertTrue(object % 2 == 0 ? slab.take(object) : slab.takeOnce(object));
         assertFalse(slab.takeOnce(object));
       }
@@ -84,18 +88,69 @@ final class SlabCacheTest {
     }
   }
 
+  /** Takes all objects of a class, lowest first, to element 1 and behind it. */
+  private int takeAll(int sizeClass, long[] taken) {
+    int count = 0;
+    while (cache.has(sizeClass)) {
+      int more = cache.take(sizeClass, taken, 1 + count, taken.length - 1 - count, 0);
+      assertTrue(more > 0);
+      count += more;
+    }
+    assertEquals(0, cache.take(sizeClass, taken, 0, 1, 0));
+    return count;
+  }
+
+  @Test
+  void whatIsLeftOfManyGroupsOf64ComesTogether() {
+    int sizeClass = SizeClasses.of(64);
+    for (int slab = 0; slab < 4; slab++) {
+      cache.open(sizeClass, 16 * slab, true);
+    }
+    long[] taken = new long[1 + 4 * SizeClasses.objects(sizeClass)];
+    assertEquals(taken.length - 1, takeAll(sizeClass, taken));
+    for (int i = 1; i < taken.length; i += Long.SIZE) {
+      cache.put(taken[i]);
+    }
+    assertEquals(2, cache.take(sizeClass, taken, 0, 8, 3));
+    assertEquals(27, cache.take(sizeClass, taken, 0, 64, 3));
+    assertEquals(35, cache.take(sizeClass, taken, 0, 200, 3));
+    cache.validate();
+  }
+
+  /** A cache line has 64 states, if the array lies well. */
+  @ParameterizedTest
+  @MethodSource("classes")
+  void whatTwoThreadsTakeInTurnHasStatesInDifferentCacheLines(int sizeClass) {
+    int objects = SizeClasses.objects(sizeClass);
+    assumeTrue(objects > 1);
+    cache.open(sizeClass, 512, true);
+    int most = objects >= Long.SIZE ? 4 : 2;
+    List<Set<Integer>> lines = List.of(new HashSet<>(), new HashSet<>());
+    for (int fill = 1; fill <= most; fill *= 2) {
+      for (int place = 0; place < lines.size(); place++) {
+        long[] taken = new long[fill];
+        assertEquals(fill, cache.take(sizeClass, taken, 0, fill, place));
+        for (long block : taken) {
+          lines.get(place).add(ReadyBlock.state(block) / Long.SIZE);
+        }
+      }
+    }
+    assertTrue(Collections.disjoint(lines.get(0), lines.get(1)), "lines=" + lines);
+  }
+
   @Test
   void whatWasUsedOnceIsNotCleanAndLowObjectsAreTakenFirst() {
     int sizeClass = SizeClasses.of(4096);
     cache.open(sizeClass, 0, true);
     long[] taken = new long[3];
-    assertEquals(3, cache.take(sizeClass, taken, 0, 3));
+    assertEquals(3, cache.take(sizeClass, taken, 0, 3, 0));
     cache.put(taken[1]);
     cache.put(taken[0] & ~ReadyBlock.CLEAN);
-    assertEquals(3, cache.take(sizeClass, taken, 0, 3));
-    assertEquals(ReadyBlock.of(0, 0), taken[0]);
-    assertEquals(ReadyBlock.of(4096, 1), taken[1]);
-    assertEquals(ReadyBlock.of(3 * 4096, 3) | ReadyBlock.CLEAN, taken[2]);
+    assertEquals(3, cache.take(sizeClass, taken, 0, 3, 0));
+    Slab slab = cache.index().at(0);
+    assertEquals(slab.block(0), taken[0]);
+    assertEquals(slab.block(1), taken[1]);
+    assertEquals(slab.block(3) | ReadyBlock.CLEAN, taken[2]);
     cache.open(sizeClass, 16, false);
   }
 
@@ -105,13 +160,13 @@ final class SlabCacheTest {
     cache.open(sizeClass, 64, true);
     Slab slab = cache.index().at(64L * Zone.PAGE_BYTES);
     long[] taken = new long[1];
-    cache.take(sizeClass, taken, 0, 1);
+    cache.take(sizeClass, taken, 0, 1, 0);
     assertEquals(64, cache.put(taken[0]));
     cache.open(sizeClass, 64, false);
     assertTrue(slab == cache.index().at(64L * Zone.PAGE_BYTES));
-    assertEquals(1, cache.take(sizeClass, taken, 0, 1));
+    assertEquals(1, cache.take(sizeClass, taken, 0, 1, 0));
     assertEquals(64L * Zone.PAGE_BYTES, taken[0]);
-    slab.give(0);
+    slab.give(slab.block(0));
     cache.release(slab);
     assertEquals(-1, slab.object(taken[0]));
     assertEquals(0, cache.runs());
@@ -127,6 +182,7 @@ final class SlabCacheTest {
     Random random = new Random(seed);
     TreeMap<Long, Integer> out = new TreeMap<>();
     TreeMap<Integer, Integer> runs = new TreeMap<>();
+    TreeMap<Long, Boolean> clean = new TreeMap<>();
     try {
       for (int step = 0; step < 20_000; step++) {
         if (random.nextInt(100) < 55) {
@@ -134,13 +190,20 @@ final class SlabCacheTest {
           if (!cache.has(sizeClass)) {
             int page = freePage(runs, SizeClasses.runPages(sizeClass), random);
             runs.put(page, SizeClasses.runPages(sizeClass));
-            cache.open(sizeClass, page, random.nextBoolean());
+            boolean isClean = random.nextBoolean();
+            cache.open(sizeClass, page, isClean);
+            long start = (long) page * Zone.PAGE_BYTES;
+            clean.subMap(start, start + (long) runs.get(page) * Zone.PAGE_BYTES).clear();
+            for (int object = 0; isClean && object < SizeClasses.objects(sizeClass); object++) {
+              clean.put(start + (long) object * SizeClasses.bytes(sizeClass), true);
+            }
           }
           long[] taken = new long[4];
-          int count = cache.take(sizeClass, taken, 0, 1 + random.nextInt(4));
+          int count = cache.take(sizeClass, taken, 0, 1 + random.nextInt(4), random.nextInt(9));
           assertTrue(count > 0);
           for (int i = 0; i < count; i++) {
             long offset = ReadyBlock.offset(taken[i]);
+            assertEquals(clean.remove(offset) != null, ReadyBlock.isClean(taken[i]), "clean");
             assertNull(out.put(offset, SizeClasses.bytes(sizeClass)), "given twice");
             Long above = out.higherKey(offset);
             assertTrue(above == null || offset + SizeClasses.bytes(sizeClass) <= above, "overlap");
