@@ -129,7 +129,6 @@ public final class Depot {
 
   private final Memory memory;
   private final long base;
-  private final long regionBytes;
   private final long allBytes;
   private final long limitBytes;
   private final long mostCachedBytes;
@@ -170,7 +169,6 @@ public final class Depot {
   public Depot(Memory memory, long base, int regionPages, long limitBytes) {
     this.memory = memory;
     this.base = base;
-    this.regionBytes = base == 0 ? 0 : (long) regionPages * Zone.PAGE_BYTES;
     this.allBytes = (long) regionPages * Zone.PAGE_BYTES;
     this.limitBytes = limitBytes;
     this.mostCachedBytes = Math.min(DEPOT_SHARE * limitBytes, allBytes / REGION_SHARE);
@@ -197,7 +195,7 @@ public final class Depot {
 
   /** Returns the length of the region from that address on, 0 if there are gaps in it. */
   long regionBytes() {
-    return regionBytes;
+    return base == 0 ? 0 : allBytes;
   }
 
   /**

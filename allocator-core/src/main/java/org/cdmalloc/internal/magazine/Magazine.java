@@ -53,13 +53,13 @@ final class Magazine {
     return magazine.length - OVERHEAD;
   }
 
-  /** Puts a block into a magazine that holds some and has room. */
+  /** Puts a block into a magazine that has room and holds so many. */
   static void push(long[] magazine, int count, long block) {
     magazine[count + FIRST] = block;
     magazine[COUNT] = count + 1L;
   }
 
-  /** Takes the last block out of a magazine that holds some, at least one. */
+  /** Takes the last block out of a magazine that holds so many, at least one. */
   static long pop(long[] magazine, int count) {
     long block = magazine[count];
     magazine[COUNT] = count - 1L;

@@ -195,9 +195,7 @@ public final class Magazines {
     if (!row.loadOfDepot(floorPages)) {
       return NONE;
     }
-    long[] magazine = row.loaded();
-    loaded[sizeClass] = magazine;
-    keptBytes += (long) Magazine.count(magazine) * SizeClasses.bytes(sizeClass);
+    settle(sizeClass, 0);
     return popLoaded(sizeClass);
   }
 
@@ -273,10 +271,15 @@ public final class Magazines {
     try {
       row.loadEmpty();
     } finally {
-      keptBytes -= before - bytes(sizeClass);
-      loaded[sizeClass] = row.loaded();
+      settle(sizeClass, before);
     }
     return row.loaded();
+  }
+
+  /** Knows again what is loaded and kept of a class, of which so many bytes were kept before. */
+  private void settle(int sizeClass, long beforeBytes) {
+    keptBytes += bytes(sizeClass) - beforeBytes;
+    loaded[sizeClass] = rows[sizeClass].loaded();
   }
 
   /**
@@ -314,8 +317,7 @@ public final class Magazines {
       try {
         row.bringBack();
       } finally {
-        keptBytes -= before - bytes(sizeClass);
-        loaded[sizeClass] = row.loaded();
+        settle(sizeClass, before);
       }
     }
   }

@@ -18,6 +18,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.cdmalloc.internal.slab.ReadyBlock;
@@ -351,6 +355,43 @@ final class MagazinesTest {
     assertTrue(blocks.get(0).contains(magazines.take(sizeClass, NumaEvents.HIT, 0)));
     assertTrue(blocks.get(1).contains(its.take(sizeClass, NumaEvents.HIT, 0)));
     depot.validate();
+  }
+
+  /** Waits with open eyes, so that both go on at once. */
+  private static void meet(AtomicInteger both) {
+    both.incrementAndGet();
+    while (both.get() < 2) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /** A thread that finds its depot closed forgets what it has, while the closing one counts it. */
+  @Test
+  void closingMeetsAThreadThatForgetsItsMagazines() throws Exception {
+    ExecutorService other = Executors.newSingleThreadExecutor();
+    try {
+      for (int round = 0; round < 500; round++) {
+        Depot closed = depot(zone, PAGES, LIMIT);
+        ThreadMagazines met = new ThreadMagazines();
+        AtomicInteger both = new AtomicInteger();
+        Future<?> forgets =
+            other.submit(
+                () -> {
+                  for (int number = 0; number < 512; number++) {
+                    met.of(met.enter(), number, closed);
+                  }
+                  closed.close();
+                  meet(both);
+                  met.choose(new Object(), 0, closed, NumaEvents.HIT);
+                  return null;
+                });
+        meet(both);
+        met.close();
+        forgets.get();
+      }
+    } finally {
+      other.shutdownNow();
+    }
   }
 
   @Test
